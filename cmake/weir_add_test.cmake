@@ -1,0 +1,125 @@
+# weir_add_test(<name> SOURCES <file>... [LAYER <layer>] [CRASHABLE] [SERIAL] [LABELS <label>...] [TIMEOUT <seconds>]
+#               [LINKS <target>...] [NOT_UNDER <sanitizer>...])
+#   An executable and a ctest of that name. tests/CMakeLists.txt explains the words.
+#
+# weir_add_test_file(<file>)
+#   The same for one tests/<area>/<name>_test.cc, with the options of its `// weir-test:` comment.
+#
+# weir_add_program_test(<name> COMMAND <program> <argument>... [LABELS <label>...] [TIMEOUT <seconds>])
+#   A ctest that runs a program (of a target or a path) with a domain root of its own (WEIR_ROOT); it fails
+#   if the program does, or if something is left in that root. Nothing happens when no tests are built.
+
+set(weir_test_environment
+    "ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1"
+    "UBSAN_OPTIONS=print_stacktrace=1"
+    "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:die_after_fork=0")
+
+function(weir_add_test name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "CRASHABLE;SERIAL" "LAYER;TIMEOUT" "SOURCES;LABELS;LINKS;NOT_UNDER")
+  if(arg_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "weir_add_test(${name}): not understood: ${arg_UNPARSED_ARGUMENTS}")
+  endif()
+  foreach(sanitizer IN LISTS arg_NOT_UNDER)
+    string(REPLACE "asan" "address" sanitizer "${sanitizer}")
+    string(REPLACE "tsan" "thread" sanitizer "${sanitizer}")
+    if(WEIR_SANITIZE MATCHES "${sanitizer}")
+      return()
+    endif()
+  endforeach()
+  foreach(target IN LISTS arg_LINKS)
+    if(NOT TARGET ${target})
+      return()
+    endif()
+  endforeach()
+
+  set(seconds 60)
+  if("slow" IN_LIST arg_LABELS)
+    set(seconds 300)
+  elseif("soak" IN_LIST arg_LABELS)
+    set(seconds 1800)
+  endif()
+  if(arg_TIMEOUT)
+    set(seconds ${arg_TIMEOUT})
+  endif()
+  if(WEIR_SANITIZE)
+    math(EXPR seconds "4 * ${seconds}")
+  endif()
+  math(EXPR ctest_seconds "${seconds} + 15")  # the test's own watchdog comes first: it says more and cleans up
+
+  add_executable(${name} ${arg_SOURCES})
+  weir_own_target(${name})
+  target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}")
+  target_link_libraries(${name} PRIVATE weir_test_support ${arg_LINKS})
+  if(arg_CRASHABLE)
+    target_link_libraries(${name} PRIVATE weir_crashable weir_messages)
+  elseif(arg_LAYER)
+    weir_layer_closure(layers ${arg_LAYER})
+    target_link_libraries(${name} PRIVATE ${layers} weir_messages)
+  else()
+    target_link_libraries(${name} PRIVATE weir::weir weir_messages)
+  endif()
+
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES
+    TIMEOUT ${ctest_seconds}
+    LABELS "${arg_LABELS}"
+    RUN_SERIAL ${arg_SERIAL}
+    ENVIRONMENT "WEIR_TEST_DEADLINE_S=${seconds};${weir_test_environment}")
+endfunction()
+
+function(weir_add_program_test name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "COMMAND;LABELS")
+  if(NOT WEIR_BUILD_TESTS)
+    return()
+  endif()
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 60)
+  endif()
+  if(WEIR_SANITIZE)
+    math(EXPR arg_TIMEOUT "4 * ${arg_TIMEOUT}")
+  endif()
+  list(POP_FRONT arg_COMMAND program)
+  if(TARGET "${program}")
+    set(program "$<TARGET_FILE:${program}>")
+  endif()
+  add_test(NAME ${name} COMMAND "${PROJECT_SOURCE_DIR}/tests/support/in_test_root" "${program}" ${arg_COMMAND})
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}"
+                                          ENVIRONMENT "${weir_test_environment}")
+endfunction()
+
+function(weir_add_test_file file)
+  cmake_path(GET file STEM stem)
+  cmake_path(GET file PARENT_PATH folder)
+  cmake_path(GET folder FILENAME area)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${file}")
+
+  set(options SOURCES "${file}")
+  weir_layer_closure(layers ${area})
+  if(layers)
+    list(APPEND options LAYER ${area})
+  endif()
+  file(STRINGS "${file}" comment REGEX "^// weir-test:" LIMIT_COUNT 1)
+  string(REGEX REPLACE "^// weir-test:" "" comment "${comment}")
+  separate_arguments(words UNIX_COMMAND "${comment}")
+  set(labels ${area})
+  foreach(word IN LISTS words)
+    if(word STREQUAL "crashable")
+      list(APPEND options CRASHABLE)
+    elseif(word STREQUAL "serial")
+      list(APPEND options SERIAL)
+    elseif(word MATCHES "^(slow|soak)$")
+      list(APPEND labels ${word})
+    elseif(word MATCHES "^timeout=([0-9]+)$")
+      list(APPEND options TIMEOUT ${CMAKE_MATCH_1})
+    elseif(word MATCHES "^links=([A-Za-z0-9_:,]+)$")
+      string(REPLACE "," ";" targets "${CMAKE_MATCH_1}")
+      list(APPEND options LINKS ${targets})
+    elseif(word MATCHES "^not-under=([a-z,]+)$")
+      string(REPLACE "," ";" sanitizers "${CMAKE_MATCH_1}")
+      list(APPEND options NOT_UNDER ${sanitizers})
+    else()
+      message(FATAL_ERROR "${file}: `// weir-test:` does not know the word `${word}`; see tests/CMakeLists.txt")
+    endif()
+  endforeach()
+  weir_add_test(${area}_${stem} ${options} LABELS ${labels})
+endfunction()

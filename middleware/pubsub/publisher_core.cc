@@ -1,0 +1,644 @@
+#include "middleware/pubsub/publisher_core.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "middleware/base/crash_point.h"
+#include "middleware/base/prefetch.h"
+#include "middleware/base/strings.h"
+#include "middleware/os/futex.h"
+#include "middleware/os/membarrier.h"
+#include "middleware/queue/waking.h"
+
+namespace weir::internal {
+namespace {
+
+using pool::kNoSlot;
+
+// No blocked publisher sleeps longer than this without asking whether the queue's owner is still alive.
+constexpr uint64_t kBlockedSliceNs = 50'000'000;
+
+// Slots kept free beyond the next one, so that a pass (which reads other processes' cache lines) is rare: this many, or
+// as many as fit into kReserveBytes.
+constexpr uint64_t kReserveSlots = 256;
+constexpr uint64_t kReserveBytes = 64u << 10;
+
+// So many messages ahead slots are fetched into the cache for writing: a line takes 100 to 200 ns to come from another
+// core, a small message 30 ns to publish.
+constexpr size_t kPrefetchAhead = 4;
+
+// A pass frees at most this many, which bounds how long a publish can take after a slow subscriber caught up.
+constexpr size_t kSlotsPerPass = 256;
+
+// How long the first segment of a Cap'n Proto message should be is learnt: the largest message of this many.
+constexpr uint64_t kHintWindow = 64;
+constexpr uint64_t kBodyHintMin = 256;
+
+// Running out of slots makes a publisher clean up after the dead, but not more often than this.
+constexpr uint64_t kCleanupIntervalNs = 50'000'000;
+constexpr uint64_t kCleanupRetryNs = 10'000'000'000;
+
+uint64_t ToNs(absl::Duration duration) {
+  return static_cast<uint64_t>(std::max<int64_t>(0, absl::ToInt64Nanoseconds(duration)));
+}
+
+absl::Status CheckOptions(const PublisherOptions& options, const MessageType& type) {
+  if (absl::Status s = CheckInRange("PublisherOptions::history", options.history, 0, kHistoryMax); !s.ok()) return s;
+  if (absl::Status s = CheckInRange("PublisherOptions::max_loans", options.max_loans, 1, kLoansMax); !s.ok()) return s;
+  if (absl::Status s =
+          CheckInRange("PublisherOptions::pool_bytes_max", options.pool_bytes_max, 64u << 10, kPoolBytesLimit);
+      !s.ok()) {
+    return s;
+  }
+  if (absl::Status s =
+          CheckInRange("PublisherOptions::pool_bytes_initial", options.pool_bytes_initial, 0, options.pool_bytes_max);
+      !s.ok()) {
+    return s;
+  }
+  if (options.max_block < absl::ZeroDuration() || options.max_block > absl::Hours(1)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "PublisherOptions::max_block is ", absl::FormatDuration(options.max_block), "; it must be between 0 and 1 h"));
+  }
+  const uint64_t smallest = pool::SlotsOffset(options.history) + pool::kSlotHeaderBytes + type.body_bytes;
+  if (smallest > options.pool_bytes_max) {
+    return absl::InvalidArgumentError(absl::StrCat("PublisherOptions::pool_bytes_max is ", options.pool_bytes_max,
+                                                   "; one ", type.name, " of ", type.body_bytes, " bytes needs ",
+                                                   smallest));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<PublisherCore*> PublisherCore::Create(std::shared_ptr<NodeCore> node, std::string_view topic,
+                                                     const MessageType& type, const PublisherOptions& options) {
+  if (absl::Status status = node->CheckOwner(); !status.ok()) return status;
+  if (absl::Status status = CheckType(type); !status.ok()) return status;
+  if (absl::Status status = CheckOptions(options, type); !status.ok()) return status;
+
+  const uint64_t fixed = type.kind == MessageKind::kPlain ? type.body_bytes : 0;
+  const uint64_t granule = uint64_t{kGranuleBytesMin} << pool::GranuleShiftFor(options.pool_bytes_max);
+  uint64_t initial = options.pool_bytes_initial;
+  if (initial == 0) {
+    initial = fixed != 0 ? std::max<uint64_t>(kReserveSlots * pool::SlotStride(fixed, granule), kReserveBytes)
+                         : kReserveBytes;
+    initial = std::min(initial, options.pool_bytes_max);
+  }
+  const discovery::PublisherRecord record = {.history = options.history,
+                                             .max_loans = options.max_loans,
+                                             .granule_shift = pool::GranuleShiftFor(options.pool_bytes_max),
+                                             .flags = 0,
+                                             .pool_bytes_max = options.pool_bytes_max};
+  auto slot = node->registry().ReservePublisher(MakeTopicSpec(topic, type, options.topic), record);
+  if (!slot.ok()) return slot.status();
+  WEIR_CRASH_POINT("publisher.create.reserved");
+
+  // Outside the registry's lock: committing a large pool takes long.
+  auto pool = pool::PoolWriter::Create(node->registry().directory(),
+                                       discovery::EndpointFileName(discovery::FileKind::kPool, slot->incarnation),
+                                       node->registry().modes(),
+                                       {.incarnation = slot->incarnation,
+                                        .publisher = slot->index,
+                                        .history = options.history,
+                                        .fixed_body_bytes = fixed,
+                                        .bytes_initial = initial,
+                                        .bytes_max = options.pool_bytes_max});
+  absl::Status status = pool.status();
+  if (status.ok()) {
+    WEIR_CRASH_POINT("publisher.create.pool_made");
+    status = node->registry().ActivatePublisher(*slot, record);
+  }
+  if (!status.ok()) {
+    node->registry().AbandonPublisher(*slot).IgnoreError();  // else the next cleanup does it
+    return status;
+  }
+  auto* core = new PublisherCore(std::move(node), topic, type, options, *slot, *std::move(pool));
+  core->Refresh();
+  return core;
+}
+
+PublisherCore::PublisherCore(std::shared_ptr<NodeCore> node, std::string_view topic, const MessageType& type,
+                             const PublisherOptions& options, discovery::PublisherSlot slot,
+                             std::unique_ptr<pool::PoolWriter> pool)
+    : node_(std::move(node)),
+      slot_(slot),
+      topic_(node_->registry().Topic(slot.topic)),
+      pool_(std::move(pool)),
+      reclaimer_(slot.index, options.history > 0),
+      topic_name_(topic),
+      kind_(type.kind),
+      fixed_body_bytes_(type.kind == MessageKind::kPlain ? type.body_bytes : 0),
+      max_block_ns_(ToNs(options.max_block)),
+      stamps_(options.metrics == Metrics::kOn || options.history > 0),
+      history_slots_(options.history, kNoSlot),
+      loans_(std::make_unique<LoanState[]>(options.max_loans)),
+      max_loans_(options.max_loans),
+      body_hint_(fixed_body_bytes_ != 0 ? fixed_body_bytes_ : 1024) {
+  free_loans_.reserve(max_loans_);
+  for (uint32_t i = max_loans_; i-- > 0;) {
+    loans_[i].core = this;
+    loans_[i].capacity = fixed_body_bytes_;  // a plain struct's never change
+    loans_[i].used = fixed_body_bytes_;
+    free_loans_.push_back(&loans_[i]);
+  }
+}
+
+void PublisherCore::Close() {
+  closed_ = true;
+  if (node_->InOwner()) {
+    for (auto& link : links_) link->producer.LeaveTail();
+    WEIR_CRASH_POINT("publisher.close.before_retire");
+    node_->registry().RetirePublisher(slot_).IgnoreError();  // what it could not do, the next cleanup does
+  }
+  if (loans_out() == 0) delete this;
+}
+
+// Loans
+// -----------------------------------------------------------------------------------------------------------------
+
+LoanState* PublisherCore::Loan(uint64_t body_bytes) {
+  if (!node_->InOwner()) [[unlikely]] {
+    loan_failure_ = node_->CheckOwner();
+    return nullptr;
+  }
+  if (free_loans_.empty()) [[unlikely]] {
+    counters().loans_refused.Add(1);
+    loan_failure_ =
+        absl::ResourceExhaustedError(absl::StrCat("publisher of \"", topic_name_, "\": all ", max_loans_,
+                                                  " loans (PublisherOptions::max_loans) are out; publish or drop one"));
+    return nullptr;
+  }
+  const uint64_t wanted = fixed_body_bytes_ != 0 ? fixed_body_bytes_ : std::max(body_bytes, uint64_t{1});
+  SlotId slot = pool_->TakeFree(kind_ == MessageKind::kCapnp ? std::max(wanted, body_hint_) : wanted);
+  if (slot == kNoSlot) [[unlikely]] {
+    slot = SlotForLoan(wanted);
+    if (slot == kNoSlot) return nullptr;
+  }
+  reclaimer_.Hold(slot);
+  LoanState* loan = free_loans_.back();
+  free_loans_.pop_back();
+
+  pool::SlotHeader& header = pool_->header(slot);
+  header.sequence.store(0, std::memory_order_relaxed);  // relaxed: nobody may look at the slot now
+  loan->body = pool_->body(slot);
+  loan->slot = slot;
+  if (fixed_body_bytes_ == 0) {
+    header.segment_count = 0;
+    loan->capacity = std::min(pool_->capacity(slot), kBodyBytesMax);
+    loan->used = body_bytes;
+    if (kind_ == MessageKind::kCapnp) {
+      loan->capacity = loan->capacity / 8 * 8;
+      pool_->Zero(slot);                             // usually done already, after an earlier publish
+      pool_->set_dirty_bytes(slot, loan->capacity);  // whatever the builder will touch, until Publish knows better
+    }
+  }
+  counters().loans.Add(1);
+  return loan;
+}
+
+PublisherCore::SlotId PublisherCore::SlotForLoan(uint64_t wanted) {
+  const bool may_grow = kind_ == MessageKind::kCapnp;
+  absl::StatusOr<SlotId> slot = may_grow && body_hint_ > wanted ? TakeSlotAtOnce(body_hint_) : TakeSlot(wanted);
+  if (!slot.ok() && may_grow && body_hint_ > wanted) {
+    // Earlier messages were that long, in several segments perhaps, and so much in one piece there is not. This one may
+    // be shorter, or have several segments too.
+    slot = TakeSlot(std::max(wanted, kBodyHintMin));
+  }
+  if (slot.ok()) return *slot;
+  counters().loans_refused.Add(1);
+  loan_failure_ = slot.status();
+  return kNoSlot;
+}
+
+void PublisherCore::Drop(LoanState* loan) {
+  loan->companion.Reset();
+  loan->failure = absl::OkStatus();
+  free_loans_.push_back(loan);
+  if (!node_->InOwner()) return;  // in a forked child the pool is not there
+  reclaimer_.UnholdUnseen(loan->slot);
+  FreeMessage(loan->slot);
+  if (closed_ && loans_out() == 0) delete this;
+}
+
+absl::StatusOr<std::span<std::byte>> PublisherCore::AddSlot(LoanState& loan, uint64_t bytes, bool zeroed) {
+  if (!node_->InOwner()) return node_->CheckOwner();
+  // Before rounding up, which would make the largest numbers 0. What is too much, TakeSlot says.
+  const uint64_t rounded = bytes > kBodyBytesMax ? bytes : (std::max<uint64_t>(bytes, 1) + 7) / 8 * 8;
+  absl::StatusOr<SlotId> slot = TakeSlot(rounded);
+  if (!slot.ok()) {
+    counters().loans_refused.Add(1);
+    return slot.status();
+  }
+  pool_->header(*slot).sequence.store(0, std::memory_order_relaxed);
+  pool_->header(*slot).body_bytes = 0;  // until it is known to be a segment
+  const uint64_t usable = zeroed ? std::min(pool_->capacity(*slot), kBodyBytesMax) / 8 * 8 : rounded;
+  if (zeroed) {
+    pool_->Zero(*slot);
+  } else {
+    std::memset(pool_->body(*slot) + bytes, 0, rounded - bytes);  // Cap'n Proto's segments are whole words
+    blob_hint_ = rounded;
+  }
+  pool_->set_dirty_bytes(*slot, std::max(pool_->dirty_bytes(*slot), usable));
+  pool_->set_taken_clean(*slot, zeroed);
+  pool_->set_next(*slot, pool_->next(loan.slot));
+  pool_->set_next(loan.slot, *slot);
+  return std::span<std::byte>(pool_->body(*slot), zeroed ? usable : bytes);
+}
+
+bool PublisherCore::OwnsBytes(const LoanState& loan, std::span<const std::byte> bytes) {
+  for (SlotId slot = pool_->next(loan.slot); slot != kNoSlot; slot = pool_->next(slot)) {
+    const std::byte* body = pool_->body(slot);
+    if (bytes.data() == body && bytes.size() <= pool_->capacity(slot)) return true;
+  }
+  return false;
+}
+
+absl::Status PublisherCore::SetSegments(LoanState& loan, std::span<const Segment> segments) {
+  if (segments.empty() || segments[0].data() != loan.body) {
+    return absl::InternalError("the first segment of a message is not the loan's own slot");
+  }
+  const size_t further = segments.size() - 1;
+  if (further > kSegmentsMax) {
+    return absl::ResourceExhaustedError(absl::StrCat("publisher of \"", topic_name_, "\": the message has ", further,
+                                                     " further segments; at most ", kSegmentsMax));
+  }
+  pool::SlotHeader& header = pool_->header(loan.slot);
+  loan.used = segments[0].size();
+  pool_->set_dirty_bytes(loan.slot, loan.used);
+  header.segment_count = static_cast<uint32_t>(further);
+  pool::SegmentEntry* table = header.segments;
+  if (further > pool::kInlineSegments) {
+    auto body = AddSlot(loan, further * sizeof(pool::SegmentEntry), /*zeroed=*/false);
+    if (!body.ok()) return body.status();
+    const SlotId slot = pool_->next(loan.slot);
+    pool_->header(slot).body_bytes = static_cast<uint32_t>(body->size());
+    header.segments[0] = {.offset_granules = pool_->ref(slot).offset_granules(),
+                          .words = static_cast<uint32_t>(body->size() / 8)};
+    table = reinterpret_cast<pool::SegmentEntry*>(body->data());
+  }
+  for (size_t i = 0; i < further; ++i) {
+    const Segment& segment = segments[i + 1];
+    SlotId owner = pool_->next(loan.slot);
+    while (owner != kNoSlot && pool_->body(owner) != segment.data()) owner = pool_->next(owner);
+    if (owner == kNoSlot) {  // memory of the user's own: the one case in which bytes are copied
+      auto copy = AddSlot(loan, segment.size(), /*zeroed=*/false);
+      if (!copy.ok()) return copy.status();
+      std::memcpy(copy->data(), segment.data(), segment.size());
+      owner = pool_->next(loan.slot);
+    }
+    const uint64_t bytes = (segment.size() + 7) / 8 * 8;
+    // Only of what was zeroed is it known that nothing lies behind the segment. A blob may have been adopted in part,
+    // and its slot may hold a longer one's bytes from before.
+    pool_->set_dirty_bytes(owner, pool_->taken_clean(owner) ? bytes : std::max(bytes, pool_->dirty_bytes(owner)));
+    pool_->header(owner).body_bytes = static_cast<uint32_t>(bytes);
+    table[i] = {.offset_granules = pool_->ref(owner).offset_granules(), .words = static_cast<uint32_t>(bytes / 8)};
+  }
+  return absl::OkStatus();
+}
+
+// Slots
+// -----------------------------------------------------------------------------------------------------------------
+
+absl::StatusOr<PublisherCore::SlotId> PublisherCore::TakeSlotAtOnce(uint64_t body_bytes) {
+  if (body_bytes > kBodyBytesMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("publisher of \"", topic_name_, "\": a slot of ", body_bytes, " bytes; at most ", kBodyBytesMax));
+  }
+  if (const SlotId slot = pool_->TakeFree(body_bytes); slot != kNoSlot) return slot;
+  ReclaimPass();
+  if (const SlotId slot = pool_->TakeFree(body_bytes); slot != kNoSlot) return slot;
+  return CarveSlot(body_bytes);
+}
+
+absl::StatusOr<PublisherCore::SlotId> PublisherCore::TakeSlot(uint64_t body_bytes) {
+  absl::StatusOr<SlotId> carved = TakeSlotAtOnce(body_bytes);
+  if (carved.ok() || body_bytes > kBodyBytesMax) return carved;
+
+  // The pool cannot grow. What is missing may lie beyond what one pass frees, or in larger slots, or be held by
+  // somebody dead; the last costs the registry's lock.
+  ReclaimAll();
+  if (const SlotId slot = pool_->TakeFreeLarger(body_bytes); slot != kNoSlot) return slot;
+  if (const uint64_t now = os::MonotonicNow(); now >= next_cleanup_ns_) {
+    // It is only a hope. When the registry's lock could not be had we have waited for it as long as allowed; a Loan
+    // that fails should not do so every time.
+    const bool cleaned = node_->registry().CleanUp().ok();
+    next_cleanup_ns_ = os::MonotonicNow() + (cleaned ? kCleanupIntervalNs : kCleanupRetryNs);
+    retry_connect_at_ns_ = 0;
+    ReclaimAll();
+    if (const SlotId slot = pool_->TakeFreeLarger(body_bytes); slot != kNoSlot) return slot;
+  }
+  carved = CarveSlot(body_bytes);  // /dev/shm may have room now
+  if (carved.ok()) return carved;
+  return Refusal(carved.status(), body_bytes);
+}
+
+absl::StatusOr<PublisherCore::SlotId> PublisherCore::CarveSlot(uint64_t body_bytes) {
+  absl::StatusOr<SlotId> slot = pool_->Carve(body_bytes);
+  if (slot.ok()) {
+    reclaimer_.AddSlot(pool_->ref(*slot));  // gives the same number
+    if (fixed_body_bytes_ != 0) {           // what stands in every header of a plain struct, and stays
+      pool::SlotHeader& header = pool_->header(*slot);
+      header.body_bytes = static_cast<uint32_t>(fixed_body_bytes_);
+      header.total_bytes = fixed_body_bytes_;
+    }
+    counters().pool_bytes_committed.Set(pool_->bytes_committed());
+    growth_failed_ = false;
+  }
+  return slot;
+}
+
+uint64_t PublisherCore::ReclaimPass() {
+  counters().reclaim_passes.Add(1);
+  uint64_t freed = 0;
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    const queue::PassResult result = reclaimer_.Pass(topic_.generation(), known_generation_, connections_, table_views_,
+                                                     kSlotsPerPass, [&](SlotId slot) {
+                                                       FreeMessage(slot);
+                                                       ++freed;
+                                                     });
+    if (result == queue::PassResult::kDone) break;
+    RefreshIfChanged();
+  }
+  if (freed != 0) counters().reclaimed_slots.Add(freed);
+  return freed;
+}
+
+void PublisherCore::ReclaimAll() {
+  // Ends: each round but the last frees that many of the slots there are.
+  while (ReclaimPass() >= kSlotsPerPass) {
+  }
+}
+
+void PublisherCore::FreeMessage(SlotId first) {
+  SlotId slot = first;
+  while (slot != kNoSlot) {
+    const SlotId next = pool_->next(slot);
+    if (next != kNoSlot) pool_->set_next(slot, kNoSlot);
+    pool_->Free(slot);
+    slot = next;
+  }
+}
+
+// After a publish, off the path from Loan to Publish: see to it that the next Loan finds a slot, and finds it clean.
+inline void PublisherCore::Upkeep() {
+  if (const SlotId ahead = pool_->NextFree(body_hint_, kPrefetchAhead); ahead != kNoSlot) [[likely]] {
+    Prefetch(ahead);
+  } else {
+    UpkeepFor(body_hint_);
+  }
+  if (blob_hint_ != 0) UpkeepFor(blob_hint_);
+  if (kind_ == MessageKind::kCapnp) {
+    if (const SlotId next = pool_->NextFree(body_hint_); next != kNoSlot) pool_->Zero(next);
+  }
+}
+
+// The lines of a slot that was used before were last read by a subscriber on another core. They are fetched for writing
+// some messages ahead, because that takes longer than publishing one.
+inline void PublisherCore::Prefetch(SlotId slot) {
+  PrefetchForWriting(&pool_->header(slot));
+  PrefetchForWriting(pool_->body(slot));
+}
+
+void PublisherCore::UpkeepFor(uint64_t body_bytes) {
+  if (pool_->FreeCount(body_bytes) != 0) return;
+  ReclaimPass();
+  const uint64_t stride = pool_->stride_for(body_bytes);
+  if (stride == 0) return;
+  const uint64_t reserve = std::clamp<uint64_t>(kReserveBytes / stride, 1, kReserveSlots);
+  // A full pool may run for ever on what comes back; it is not asked at every publish whether it could grow.
+  while (!growth_failed_ && pool_->FreeCount(body_bytes) < reserve) {
+    absl::StatusOr<SlotId> slot = CarveSlot(body_bytes);
+    if (!slot.ok()) {  // the next Loan will say so, if it still is so
+      growth_failed_ = true;
+      break;
+    }
+    pool_->Free(*slot);
+  }
+  for (size_t ahead = 0; ahead < kPrefetchAhead; ++ahead) {  // those that Upkeep() prefetches come after these
+    if (const SlotId slot = pool_->NextFree(body_bytes, ahead); slot != kNoSlot) Prefetch(slot);
+  }
+}
+
+absl::Status PublisherCore::Refusal(const absl::Status& reason, uint64_t body_bytes) {
+  std::string text = absl::StrCat("publisher of \"", topic_name_, "\" has no slot for ", body_bytes,
+                                  " bytes: ", reason.message(), ". Of its ", pool_->slot_count(), " slots, ");
+  uint64_t in_history = 0;
+  for (SlotId slot : history_slots_) in_history += slot != kNoSlot;
+  absl::StrAppend(&text, loans_out(), " are on loan and ", in_history, " in the history");
+  for (auto& link : links_) {
+    absl::StrAppend(&text, "; pid ", link->pid, " has ", queue::CountQueued(link->producer.queue()),
+                    " messages queued");
+    if (link->owner_died) absl::StrAppend(&text, " (and is dead)");
+  }
+  for (Table& table : tables_) {
+    uint64_t held = 0;
+    table.mapped.table.ForEach([&](Ref ref) { held += ref.publisher() == slot_.index; });
+    absl::StrAppend(&text, "; pid ", table.pid, " holds ", held, " samples");
+  }
+  if (!connect_error_.ok()) {
+    absl::StrAppend(&text, "; nothing can be reclaimed: ", connect_error_.message());
+  }
+  return absl::ResourceExhaustedError(text);
+}
+
+// Publishing
+// ------------------------------------------------------------------------------------------------------------
+
+inline void PublisherCore::Wake(Link& link, bool fence) {
+  queue::QueueHeader<Atomics>& header = link.header();
+  if (queue::AnnounceChange<Atomics>(header.wake_word, header.sleepers, fence)) {
+    WEIR_CRASH_POINT("publish.before_wake");
+    os::FutexWake(header.wake_word.raw(), os::kWakeAll);
+    counters().wakeups.Add(1);
+  }
+}
+
+[[gnu::always_inline]] inline bool PublisherCore::PushOnce(Link& link, Ref ref, SlotId slot, Sequence sequence,
+                                                           bool evict) {
+  if (!link.accepted_any) [[unlikely]] {
+    // sync(queue.first): release; pairs with the acquire of the joining subscriber: which of our messages come through
+    // the queue. Before the push, so that whoever has seen the push sees it.
+    link.header().first_sequence[slot_.index].store(sequence, queue::kRelease, "queue.first");
+  }
+  const queue::PushResult pushed = link.producer.Push(ref, evict);
+  if (pushed.evicted != 0) counters().evicted.Add(pushed.evicted);
+  if (pushed.corrupt) [[unlikely]] {
+    counters().refused_corrupt.Add(1);
+    link.owner_died = true;  // as good as: nobody can take from it
+  }
+  if (!pushed.accepted) return false;
+  link.accepted_any = true;
+  reclaimer_.OnPushed(link.books, pushed.position, slot);
+  counters().pushed.Add(1);
+  return true;
+}
+
+inline bool PublisherCore::Push(Link& link, Ref ref, SlotId slot, Sequence sequence) {
+  const bool evict = link.queue.view.when_full == queue::WhenFull::kOverwriteOldest;
+  if (PushOnce(link, ref, slot, sequence, evict)) return true;
+  if (!link.owner_died) counters().refused_full.Add(1);
+  return false;
+}
+
+[[gnu::always_inline]] inline PublisherCore::Verdicts PublisherCore::PushToAll(Ref ref, SlotId slot,
+                                                                               Sequence sequence) {
+  // Queues that never make us wait come first, so that a full one delays nobody else.
+  Verdicts verdicts;
+  bool fence = false;
+  for (auto& link : links_) {
+    if (link->queue.view.when_full == queue::WhenFull::kBlock || link->owner_died) continue;
+    verdicts.Add(Push(*link, ref, slot, sequence));
+    fence |= MustFence(*link);
+  }
+  // One fence after all pushes stands between each of them and the look at its sleepers.
+  for (auto& link : links_) {
+    if (link->queue.view.when_full == queue::WhenFull::kBlock) continue;
+    Wake(*link, fence);
+    fence = false;
+  }
+  if (any_blocking_) verdicts.both += PushToBlocking(ref, slot, sequence).both;
+  return verdicts;
+}
+
+PublisherCore::Verdicts PublisherCore::PushToBlocking(Ref ref, SlotId slot, Sequence sequence) {
+  Verdicts verdicts;
+  uint64_t deadline_ns = 0;  // one for all queues of this publish, read when the first wait begins
+  for (auto& link : links_) {
+    if (link->queue.view.when_full != queue::WhenFull::kBlock || link->owner_died) continue;
+    verdicts.Add(PushBlocking(*link, ref, slot, sequence, deadline_ns));
+    Wake(*link, MustFence(*link));
+  }
+  return verdicts;
+}
+
+absl::Status PublisherCore::WhyNotPublished(LoanState* loan) {
+  absl::Status why = node_->InOwner() ? loan->failure : node_->CheckOwner();
+  Drop(loan);
+  return why;
+}
+
+absl::StatusOr<Published> PublisherCore::Publish(LoanState* loan) {
+  if (!node_->InOwner() || !loan->failure.ok()) [[unlikely]] {
+    return WhyNotPublished(loan);
+  }
+  const SlotId slot = loan->slot;
+  const Ref ref = pool_->ref(slot);
+  const Sequence sequence = next_sequence_++;
+  pool::SlotHeader& header = pool_->header(slot);
+  uint64_t total = fixed_body_bytes_;
+  if (total == 0) {
+    total = loan->used;
+    for (SlotId s = pool_->next(slot); s != kNoSlot; s = pool_->next(s)) total += pool_->header(s).body_bytes;
+    header.body_bytes = static_cast<uint32_t>(loan->used);
+    header.total_bytes = total;
+  }
+  if (stamps_) header.published_ns = clock_.Now();  // else it is 0 from the beginning
+  // relaxed: made visible by the release of the queue's cell or of the history's entry.
+  header.sequence.store(sequence, std::memory_order_relaxed);
+  WEIR_CRASH_POINT("publish.header_written");
+
+  auto& history = pool_->history();
+  if (history.entry_count() != 0) {
+    reclaimer_.Hold(slot);
+    SlotId& place = history_slots_[sequence % history.entry_count()];
+    const SlotId replaced = std::exchange(place, slot);
+    history.Add(sequence, ref);
+    history.Fence();
+    if (replaced != kNoSlot) reclaimer_.Unhold(replaced);
+  }
+  RefreshIfChanged();
+
+  const Verdicts verdicts = PushToAll(ref, slot, sequence);
+
+  reclaimer_.Unhold(slot);
+  if (kind_ != MessageKind::kPlain) {
+    if (kind_ == MessageKind::kBytes) body_hint_ = loan->used;
+    if (kind_ == MessageKind::kCapnp && ++recent_body_count_ >= kHintWindow) {
+      body_hint_ = std::max(recent_body_max_, kBodyHintMin);
+      recent_body_max_ = 0;
+      recent_body_count_ = 0;
+    }
+    if (kind_ == MessageKind::kCapnp) {
+      recent_body_max_ = std::max(recent_body_max_, loan->wanted);
+      body_hint_ = std::max(body_hint_, loan->wanted);
+    }
+  }
+  free_loans_.push_back(loan);
+  metrics::PublisherCounters& c = counters();
+  c.published.Add(1);
+  c.published_bytes.Add(total);
+  if (kind_ == MessageKind::kCapnp) loan->companion.Reset();
+  Upkeep();
+  return Published{.sequence = sequence, .accepted = verdicts.accepted(), .dropped = verdicts.dropped()};
+}
+
+bool PublisherCore::PushBlocking(Link& link, Ref ref, SlotId slot, Sequence sequence, uint64_t& deadline_ns) {
+  if (PushOnce(link, ref, slot, sequence, /*evict=*/false)) {
+    link.gave_up = false;
+    return true;
+  }
+  queue::QueueHeader<Atomics>& header = link.header();
+  const Position head = header.head.load(queue::kRelaxed);
+  if (link.gave_up && head == link.gave_up_head) {  // it has not moved since we waited in vain
+    counters().refused_timed_out.Add(1);
+    return false;
+  }
+  const uint64_t begin_ns = os::MonotonicNow();
+  if (deadline_ns == 0) deadline_ns = begin_ns + max_block_ns_;
+  uint64_t now = begin_ns;
+  bool accepted = false;
+  bool closed = false;
+  // Ends: the deadline. A consumer that dies between moving head and waking us costs one slice.
+  while (!accepted && !closed && now < deadline_ns) {
+    const uint64_t slice_end = std::min(deadline_ns, now + kBlockedSliceNs);
+    queue::Sleep<Atomics>(
+        header.space_word, header.blocked,
+        [this, &header] {
+          if (!node_->can_fence_others() || !os::GlobalExpedited()) header.force_fence.store(1, queue::kRelaxed);
+        },
+        [&link, &header] { return !link.producer.IsFull() || header.state.load(queue::kRelaxed) != queue::kQueueOpen; },
+        [&](auto& word, uint32_t value) { SleepOn(word.raw(), value, slice_end); });
+    WEIR_CRASH_POINT("publish.blocked");
+    accepted = PushOnce(link, ref, slot, sequence, /*evict=*/false);
+    closed = header.state.load(queue::kRelaxed) != queue::kQueueOpen || link.owner_died;
+    now = os::MonotonicNow();
+    if (!accepted && now >= slice_end && !node_->registry().IsNodeAlive(link.node, link.node_incarnation)) {
+      link.owner_died = true;
+      closed = true;
+    }
+  }
+  counters().blocked_ns.Add(now - begin_ns);
+  if (accepted) {
+    link.gave_up = false;
+    return true;
+  }
+  if (closed) return false;  // there is no subscriber any more that could miss it
+  link.gave_up = true;
+  link.gave_up_head = header.head.load(queue::kRelaxed);
+  counters().refused_timed_out.Add(1);
+  return false;
+}
+
+PublisherCounts PublisherCore::counts() {
+  if (!node_->InOwner()) return {};
+  const metrics::PublisherCounters& c = counters();
+  return {.published = c.published.value(),
+          .published_bytes = c.published_bytes.value(),
+          .pushed = c.pushed.value(),
+          .evicted = c.evicted.value(),
+          .refused_full = c.refused_full.value(),
+          .refused_timed_out = c.refused_timed_out.value(),
+          .refused_corrupt = c.refused_corrupt.value(),
+          .blocked_ns = c.blocked_ns.value(),
+          .wakeups = c.wakeups.value(),
+          .loans = c.loans.value(),
+          .loans_refused = c.loans_refused.value(),
+          .reclaim_passes = c.reclaim_passes.value(),
+          .reclaimed_slots = c.reclaimed_slots.value(),
+          .pool_bytes_committed = pool_->bytes_committed(),
+          .queues = links_.size()};
+}
+
+}  // namespace weir::internal

@@ -413,19 +413,35 @@ void SubscriberCore::ReadHistory(const discovery::EndpointRecord& publisher) {
   Source* source = FindSource(index);
   if (source == nullptr) return;
 
+  // From the newest backwards, and no further than the first that is gone or missing: a publisher that goes on
+  // meanwhile replaces the oldest. What we get then ends where the queue begins: the entry of the next message was
+  // still an older one when we looked at it, after our fence, so that message was, or will be, pushed to us.
+  using Entry = queue::HistoryWriter<Atomics>::Entry;
+  std::vector<std::pair<uint32_t, const Entry*>> newest_first;
+  for (const Entry& entry : source->pool.history()) {
+    // relaxed: only a hint about the order; BorrowFromHistory() looks for itself.
+    if (const uint64_t word = entry.load(queue::kRelaxed); word != 0) {
+      newest_first.emplace_back(queue::HistorySequenceOf(word), &entry);
+    }
+  }
+  std::sort(newest_first.begin(), newest_first.end(),
+            [](const auto& a, const auto& b) { return static_cast<int32_t>(a.first - b.first) > 0; });
+
   std::vector<Latched> found;
-  for (const auto& history_entry : source->pool.history()) {
+  for (const auto& [number, history_entry] : newest_first) {
+    if (!found.empty() && static_cast<uint32_t>(found.back().sequence) != number + 1) break;
     const uint32_t entry = table_.FindFree(options_.max_borrowed, table_.entry_count(), 0);
     if (entry == table_.entry_count()) break;
-    const Ref ref = queue::BorrowFromHistory<Atomics>(history_entry, table_, entry, [&] {
+    const Ref ref = queue::BorrowFromHistory<Atomics>(*history_entry, table_, entry, [&] {
       return topic_.publisher_incarnation(index) == incarnation &&
              topic_.StateOf(publisher.endpoint, incarnation) == discovery::EndpointState::kLive;
     });
-    if (!ref) continue;
+    if (!ref) break;
     Held& held = HeldAt(entry);
-    if (ref.publisher() != index || !Open(held, *source, ref)) {
+    if (ref.publisher() != index || !Open(held, *source, ref) ||
+        static_cast<uint32_t>(held.info.sequence) != number) {  // replaced since we looked for the order
       table_.Clear(entry);
-      continue;
+      break;
     }
     found.push_back({.publisher = index,
                      .entry = entry,
@@ -435,8 +451,7 @@ void SubscriberCore::ReadHistory(const discovery::EndpointRecord& publisher) {
   }
   // By number within the publisher; stamps of one publisher do not go back, so the later stable sort by stamp keeps
   // that.
-  std::sort(found.begin(), found.end(), [](const Latched& a, const Latched& b) { return a.sequence < b.sequence; });
-  latched_.insert(latched_.end(), found.begin(), found.end());
+  latched_.insert(latched_.end(), found.rbegin(), found.rend());
 }
 
 // Delivers the next message of the histories; false when there is none left.

@@ -30,6 +30,9 @@ namespace weir::queue {
 constexpr uint64_t HistoryWord(Sequence sequence, Ref ref) {
   return sequence << 32 | ref.word();
 }
+constexpr uint32_t HistorySequenceOf(uint64_t word) {
+  return static_cast<uint32_t>(word >> 32);
+}
 
 template <class A>
 class HistoryWriter {

@@ -90,11 +90,14 @@ absl::StatusOr<SlotId> PoolWriter::Carve(uint64_t body_bytes) {
   if (begin + stride > committed_) {
     if (absl::Status status = Commit(begin + stride); !status.ok()) return status;
   }
-  slots_.push_back(
-      {.offset = begin, .dirty_bytes = 0, .size_class = size_class, .next = kNoSlot, .taken_clean = false});
+  slots_.push_back({.header = new (base() + begin) SlotHeader{},
+                    .dirty_bytes = 0,
+                    .ref = Ref(publisher_, static_cast<uint32_t>(begin >> (6 + granule_shift_))),
+                    .size_class = size_class,
+                    .next = kNoSlot,
+                    .taken_clean = false});
   carved_ = begin + stride;
   const auto slot = static_cast<SlotId>(slots_.size() - 1);
-  new (&header(slot)) SlotHeader{};
   // Freeing must not allocate: each class has room for all slots there are.
   if (free_[size_class].capacity() < slots_.size()) free_[size_class].reserve(std::max<size_t>(64, slots_.size() * 2));
   return slot;
@@ -123,7 +126,7 @@ absl::Status PoolWriter::Commit(uint64_t end) {
 void PoolWriter::Zero(SlotId slot) {
   Slot& s = slots_[slot];
   if (s.dirty_bytes == 0) return;
-  std::memset(base() + s.offset + kSlotHeaderBytes, 0, s.dirty_bytes);
+  std::memset(body(slot), 0, s.dirty_bytes);
   s.dirty_bytes = 0;
 }
 

@@ -60,9 +60,14 @@ class PoolWriter {
   // A free slot whose body holds `body_bytes`, from the free list of its class; kNoSlot if that is empty.
   SlotId TakeFree(uint64_t body_bytes) {
     const uint32_t size_class = classes_.ClassFor(body_bytes);
-    if (size_class >= classes_.count() || free_[size_class].empty()) return kNoSlot;
-    const SlotId slot = free_[size_class].back();
-    free_[size_class].pop_back();
+    return size_class < classes_.count() ? TakeFreeOfClass(size_class) : kNoSlot;
+  }
+  // The same if it is known which class; the only one of a pool of plain structs is 0.
+  SlotId TakeFreeOfClass(uint32_t size_class) {
+    std::vector<SlotId>& free = free_[size_class];
+    if (free.empty()) return kNoSlot;
+    const SlotId slot = free.back();
+    free.pop_back();
     return slot;
   }
   // The same from any larger class; for when the pool can grow no more.
@@ -78,24 +83,25 @@ class PoolWriter {
   // The slot that TakeFree(body_bytes) would return after `ahead` others, or kNoSlot.
   SlotId NextFree(uint64_t body_bytes, size_t ahead = 0) const {
     const uint32_t size_class = classes_.ClassFor(body_bytes);
-    if (size_class >= classes_.count() || free_[size_class].size() <= ahead) return kNoSlot;
-    return *(free_[size_class].end() - 1 - static_cast<ptrdiff_t>(ahead));
+    return size_class < classes_.count() ? NextFreeOfClass(size_class, ahead) : kNoSlot;
+  }
+  SlotId NextFreeOfClass(uint32_t size_class, size_t ahead) const {
+    const std::vector<SlotId>& free = free_[size_class];
+    return free.size() > ahead ? free.end()[-1 - static_cast<ptrdiff_t>(ahead)] : kNoSlot;
   }
   size_t FreeCount(uint64_t body_bytes) const {
     const uint32_t size_class = classes_.ClassFor(body_bytes);
     return size_class < classes_.count() ? free_[size_class].size() : 0;
   }
 
-  SlotHeader& header(SlotId slot) { return *reinterpret_cast<SlotHeader*>(base() + slots_[slot].offset); }
-  std::byte* body(SlotId slot) { return base() + slots_[slot].offset + kSlotHeaderBytes; }
+  SlotHeader& header(SlotId slot) { return *slots_[slot].header; }
+  std::byte* body(SlotId slot) { return reinterpret_cast<std::byte*>(slots_[slot].header) + kSlotHeaderBytes; }
   uint64_t capacity(SlotId slot) const { return classes_.capacity(slots_[slot].size_class); }
   uint64_t stride_for(uint64_t body_bytes) const {
     const uint32_t size_class = classes_.ClassFor(body_bytes);
     return size_class < classes_.count() ? classes_.stride(size_class) : 0;
   }
-  Ref ref(SlotId slot) const {
-    return Ref(publisher_, static_cast<uint32_t>(slots_[slot].offset >> (6 + granule_shift_)));
-  }
+  Ref ref(SlotId slot) const { return slots_[slot].ref; }
   size_t slot_count() const { return slots_.size(); }
   uint64_t bytes_committed() const { return committed_; }
   uint64_t bytes_max() const { return bytes_max_; }
@@ -116,8 +122,9 @@ class PoolWriter {
 
  private:
   struct Slot {
-    uint64_t offset = 0;  // of the header, in bytes
+    SlotHeader* header = nullptr;  // stays where it is: the mapping is made once, for the longest the pool may get
     uint64_t dirty_bytes = 0;
+    Ref ref;
     uint32_t size_class = 0;
     SlotId next = kNoSlot;
     bool taken_clean = false;

@@ -29,6 +29,7 @@ class SizeClasses {
   SizeClasses(uint64_t fixed_body_bytes, uint64_t granule, uint64_t bytes_max) {
     if (fixed_body_bytes != 0) {
       strides_.push_back(SlotStride(fixed_body_bytes, granule));
+      only_capacity_ = capacity(0);
       return;
     }
     constexpr uint64_t kSmallest = 128;
@@ -47,7 +48,7 @@ class SizeClasses {
 
   // The smallest class whose slots hold a body of `body_bytes`; count() if there is none.
   uint32_t ClassFor(uint64_t body_bytes) const {
-    if (strides_.size() == 1) return body_bytes <= capacity(0) ? 0 : 1;
+    if (only_capacity_ != 0) return body_bytes <= only_capacity_ ? 0 : 1;
     const auto it = std::lower_bound(strides_.begin(), strides_.end(), body_bytes,
                                      [](uint64_t stride, uint64_t bytes) { return stride - kSlotHeaderBytes < bytes; });
     return static_cast<uint32_t>(it - strides_.begin());
@@ -55,6 +56,7 @@ class SizeClasses {
 
  private:
   std::vector<uint64_t> strides_;  // ascending
+  uint64_t only_capacity_ = 0;     // of the one class there is, or 0
 };
 
 }  // namespace weir::pool

@@ -28,7 +28,9 @@ class NodeCore {
   discovery::Registry& registry() { return *registry_; }
   const discovery::Registry& registry() const { return *registry_; }
 
-  // One load. False in a forked child, where nothing of this node may be touched.
+  // False in a forked child, where nothing of this node may be touched. Endpoints keep a copy of the guard: asking it
+  // is one load.
+  const os::ForkGuard& guard() const { return guard_; }
   bool InOwner() const { return guard_.InOwner(); }
   absl::Status CheckOwner() const { return guard_.Check(); }
 

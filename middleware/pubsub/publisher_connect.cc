@@ -142,7 +142,7 @@ bool PublisherCore::HasLiveLinks(uint32_t count) const {
 }
 
 absl::Status PublisherCore::WaitForSubscribers(uint32_t count, absl::Duration timeout) {
-  if (!node_->InOwner()) return node_->CheckOwner();
+  if (!InOwner()) return node_->CheckOwner();
   const uint64_t begin_ns = os::MonotonicNow();
   const int64_t timeout_ns = std::max<int64_t>(0, absl::ToInt64Nanoseconds(timeout));
   const uint64_t deadline_ns = begin_ns + static_cast<uint64_t>(timeout_ns);  // cannot wrap: both are below 2^63

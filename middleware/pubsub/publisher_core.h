@@ -19,6 +19,7 @@
 #include "discovery/registry.h"
 #include "middleware/metrics/counters_layout.h"
 #include "middleware/os/clock.h"
+#include "middleware/os/fork_guard.h"
 #include "middleware/pool/pool_writer.h"
 #include "middleware/pubsub/node_core.h"
 #include "middleware/queue/queue.h"
@@ -45,7 +46,7 @@ class PublisherCore {
   absl::Status SetSegments(LoanState& loan, std::span<const Segment> segments);
   bool OwnsBytes(const LoanState& loan, std::span<const std::byte> bytes);
 
-  bool InOwner() const { return node_->InOwner(); }
+  bool InOwner() const { return guard_.InOwner(); }
 
   // The Publisher object is gone. The core goes now, or with its last loan.
   void Close();
@@ -97,9 +98,7 @@ class PublisherCore {
   void DropAllBut(const std::vector<discovery::EndpointRecord>& subscribers);
   void CollectConnections();
 
-  metrics::PublisherCounters& counters() {
-    return *reinterpret_cast<metrics::PublisherCounters*>(pool_->counters_page());
-  }
+  metrics::PublisherCounters& counters() { return *counters_; }
 
   uint32_t loans_out() const { return max_loans_ - static_cast<uint32_t>(free_loans_.size()); }
 
@@ -110,7 +109,12 @@ class PublisherCore {
   absl::StatusOr<SlotId> CarveSlot(uint64_t body_bytes);
   uint64_t ReclaimPass();
   void ReclaimAll();
-  void FreeMessage(SlotId first);
+  void FreeMessage(SlotId first) {
+    if (pool_->next(first) != pool::kNoSlot) [[unlikely]]
+      FreeFurther(first);
+    pool_->Free(first);
+  }
+  void FreeFurther(SlotId first);
   void Upkeep();
   void UpkeepFor(uint64_t body_bytes);
   void Prefetch(SlotId slot);
@@ -133,15 +137,16 @@ class PublisherCore {
   bool PushOnce(Link& link, Ref ref, SlotId slot, Sequence sequence, bool evict);
   bool PushBlocking(Link& link, Ref ref, SlotId slot, Sequence sequence, uint64_t& deadline_ns);
   absl::Status WhyNotPublished(LoanState* loan);
-  bool MustFence(Link& link) const {
-    return node_->waker_must_fence() || link.header().force_fence.load(queue::kRelaxed) != 0;
-  }
+  bool MustFence(Link& link) const { return waker_must_fence_ || link.header().force_fence.load(queue::kRelaxed) != 0; }
   void Wake(Link& link, bool fence);
 
   std::shared_ptr<NodeCore> node_;
+  const os::ForkGuard guard_;    // as the node's
+  const bool waker_must_fence_;  // likewise
   discovery::PublisherSlot slot_;
   discovery::TopicView topic_;
   std::unique_ptr<pool::PoolWriter> pool_;
+  metrics::PublisherCounters* const counters_;  // in the pool
   queue::Reclaimer<Atomics> reclaimer_;
   std::string topic_name_;
 

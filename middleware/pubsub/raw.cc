@@ -45,8 +45,8 @@ absl::StatusOr<RawSubscriber> CreateSubscriber(const std::shared_ptr<NodeCore>& 
   return RawSubscriber(*core);
 }
 
-void RawLoan::Drop() {
-  if (state_ != nullptr) state_->core->Drop(std::exchange(state_, nullptr));
+void RawLoan::DropLoan(LoanState* state) {
+  state->core->Drop(state);
 }
 
 absl::StatusOr<std::span<std::byte>> AddSlot(LoanState& loan, uint64_t bytes, bool zeroed) {

@@ -70,6 +70,8 @@ absl::StatusOr<SubscriberCore*> SubscriberCore::Create(std::shared_ptr<NodeCore>
 SubscriberCore::SubscriberCore(std::shared_ptr<NodeCore> node, std::string_view topic, const MessageType& type,
                                const SubscriberOptions& options)
     : node_(std::move(node)),
+      guard_(node_->guard()),
+      can_fence_threads_(node_->can_fence_threads()),
       topic_name_(topic),
       fixed_body_bytes_(type.kind == MessageKind::kPlain ? type.body_bytes : 0),
       options_(options) {}
@@ -101,6 +103,7 @@ absl::Status SubscriberCore::MakeFiles(const discovery::SubscriberSlot& slot, ui
   WEIR_CRASH_POINT("subscriber.create.table_made");
   queue_file_ = *std::move(queue_file);
   table_file_ = *std::move(table_file);
+  counters_ = reinterpret_cast<metrics::SubscriberCounters*>(table_file_.data() + queue::kTableCountersOffset);
 
   auto* header = reinterpret_cast<queue::SystemQueueHeader*>(queue_file_.data());
   new (&header->facts) queue::QueueFacts{};
@@ -212,7 +215,7 @@ inline void SubscriberCore::ForgetTheGone() {
 }
 
 RawTaken SubscriberCore::Take() {
-  if (!node_->InOwner()) return Invalid(node_->CheckOwner());
+  if (!guard_.InOwner()) return Invalid(node_->CheckOwner());
   RawTaken taken;
   if (latched_next_ < latched_.size() && NextLatched(taken)) return taken;
   // Ends: each round takes a message that its history had already brought.
@@ -355,7 +358,7 @@ void SubscriberCore::AnnounceSpace() {
 }
 
 RawTaken SubscriberCore::TakeUntil(uint64_t deadline_ns) {
-  queue::QueueHeader<Atomics>* header = node_->InOwner() ? consumer_.queue().header : nullptr;
+  queue::QueueHeader<Atomics>* header = guard_.InOwner() ? consumer_.queue().header : nullptr;
   for (int spins = 0;; ++spins) {
     if (interrupted_.load(std::memory_order_relaxed) != 0) {  // relaxed: carries no data
       interrupted_.store(0, std::memory_order_relaxed);
@@ -381,7 +384,7 @@ RawTaken SubscriberCore::TakeUntil(uint64_t deadline_ns) {
 }
 
 void SubscriberCore::Interrupt() {
-  if (!node_->InOwner()) return;
+  if (!guard_.InOwner()) return;
   interrupted_.store(1, std::memory_order_relaxed);
   // The word changes in any case, so that a sleeper that has not slept yet does not; no look at the count, no fence
   // needed.
@@ -504,9 +507,9 @@ void SubscriberCore::Release(SampleState* sample) {
   auto* held = static_cast<Held*>(sample);
   SubscriberCore* core = held->core;
   held->companion.Reset();
-  if (!core->node_->InOwner()) return;  // in a forked child the table is not there
+  if (!core->guard_.InOwner()) return;  // in a forked child the table is not there
   held->phase.store(1, std::memory_order_relaxed);
-  if (core->node_->can_fence_threads()) {
+  if (core->can_fence_threads_) {
     // sync(sample.orphan): seq_cst; pairs with the fence in Close(). For the compiler only: Close() makes this core
     // fence.
     std::atomic_signal_fence(std::memory_order_seq_cst);
@@ -544,7 +547,7 @@ void SubscriberCore::ReleaseOrphan(Held& held) {
 }
 
 void SubscriberCore::Close() {
-  if (!node_->InOwner()) {
+  if (!guard_.InOwner()) {
     // A child's copy. Samples it inherited may still point into it, so it stays; the child has its own memory to lose.
     return;
   }
@@ -563,7 +566,7 @@ void SubscriberCore::Close() {
     // sync(sample.orphan): seq_cst; pairs with the barrier or fence in Release(): afterwards every release that did not
     // see `orphaned` shows its phase.
     std::atomic_thread_fence(std::memory_order_seq_cst);
-    if (node_->can_fence_threads()) os::PrivateExpedited();
+    if (can_fence_threads_) os::PrivateExpedited();
     for (auto& held : held_) {
       // sync(sample.phase): acquire; pairs with the release in ReleaseFast(). Ends: a release is a few instructions
       // long, and one that takes the slow path resets its phase before it waits for our mutex.
@@ -585,7 +588,7 @@ void SubscriberCore::Finish() {
 }
 
 SubscriberCounts SubscriberCore::counts() {
-  if (!node_->InOwner()) return {};
+  if (!guard_.InOwner()) return {};
   const metrics::SubscriberCounters& c = counters();
   return {.taken = c.taken.value(),
           .taken_bytes = c.taken_bytes.value(),

@@ -93,9 +93,7 @@ class SubscriberCore {
   void ReadHistory(const discovery::EndpointRecord& publisher);
   bool NextLatched(RawTaken& taken);
 
-  metrics::SubscriberCounters& counters() {
-    return *reinterpret_cast<metrics::SubscriberCounters*>(table_file_.data() + queue::kTableCountersOffset);
-  }
+  metrics::SubscriberCounters& counters() { return *counters_; }
   uint32_t FindEntry();
   Source* FindSource(PublisherIndex index) {
     Source* source = sources_[index].get();
@@ -123,6 +121,8 @@ class SubscriberCore {
   void Finish();
 
   std::shared_ptr<NodeCore> node_;
+  const os::ForkGuard guard_;     // as the node's
+  const bool can_fence_threads_;  // likewise
   std::string topic_name_;
   const uint64_t fixed_body_bytes_;
   const SubscriberOptions options_;
@@ -131,6 +131,7 @@ class SubscriberCore {
 
   os::Mapping queue_file_;
   os::Mapping table_file_;
+  metrics::SubscriberCounters* counters_ = nullptr;  // in the table's file
   queue::Consumer<Atomics> consumer_;
   queue::BorrowTable<Atomics> table_;
   uint32_t next_entry_ = 0;                  // where to look for a free one first

@@ -23,6 +23,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <utility>
 #include <vector>
 
 #include "middleware/base/words.h"
@@ -42,27 +44,30 @@ class GrowingRing {
  public:
   bool empty() const { return head_ == tail_; }
   size_t size() const { return tail_ - head_; }
-  T& front() { return items_[head_ & (items_.size() - 1)]; }
+  T& front() { return items_[head_ & (capacity_ - 1)]; }
   void pop() { ++head_; }
   void push(const T& item) {
-    if (size() == items_.size()) Grow();
-    items_[tail_++ & (items_.size() - 1)] = item;
+    if (tail_ - head_ == capacity_) Grow();
+    items_[tail_++ & (capacity_ - 1)] = item;
   }
   void Reserve(size_t count) {
-    while (items_.size() < count) Grow();
+    while (capacity_ < count) Grow();
   }
 
  private:
   void Grow() {
-    std::vector<T> larger(items_.empty() ? 64 : items_.size() * 2);
+    const size_t larger_capacity = capacity_ == 0 ? 64 : capacity_ * 2;
+    auto larger = std::make_unique<T[]>(larger_capacity);
     const size_t count = size();
-    for (size_t i = 0; i < count; ++i) larger[i] = items_[(head_ + i) & (items_.size() - 1)];
-    items_.swap(larger);
+    for (size_t i = 0; i < count; ++i) larger[i] = items_[(head_ + i) & (capacity_ - 1)];
+    items_ = std::move(larger);
+    capacity_ = larger_capacity;
     head_ = 0;
     tail_ = count;
   }
 
-  std::vector<T> items_;  // size: 0 or a power of two
+  std::unique_ptr<T[]> items_;
+  size_t capacity_ = 0;  // 0 or a power of two
   size_t head_ = 0;
   size_t tail_ = 0;
 };
@@ -82,8 +87,10 @@ class Reclaimer {
     QueueView<A> queue;
     Incarnation incarnation = 0;
     Position seen_head = 0;
+    // Half of the position is enough: what is in the FIFO lies close together. Small, because publishing walks through
+    // the whole ring again and again.
     struct Pushed {
-      Position position;
+      uint32_t position;
       SlotId slot;
     };
     GrowingRing<Pushed> pushed;
@@ -117,7 +124,7 @@ class Reclaimer {
 
   void OnPushed(Connection& connection, Position position, SlotId slot) {
     ++slots_[slot].holds;
-    connection.pushed.push({position, slot});
+    connection.pushed.push({static_cast<uint32_t>(position), slot});
   }
 
   // The queue is closed or dead: whatever it still holds, it holds no more.
@@ -195,7 +202,8 @@ class Reclaimer {
     // A head that went back is not a queue's head; believing it would only keep slots, not free them.
     if (static_cast<int64_t>(head - connection.seen_head) < 0) return;
     connection.seen_head = head;
-    while (!connection.pushed.empty() && static_cast<int64_t>(connection.pushed.front().position - head) < 0) {
+    while (!connection.pushed.empty() &&
+           static_cast<int32_t>(connection.pushed.front().position - static_cast<uint32_t>(head)) < 0) {
       Unhold(connection.pushed.front().slot);
       connection.pushed.pop();
     }

@@ -56,7 +56,8 @@ struct PublisherOptions {
   uint32_t history = 0;
   // Loans that may exist at the same time: 1 to 256.
   uint32_t max_loans = 4;
-  // Shared memory committed at once. 0: enough for 16 slots of a plain struct, else 64 KiB.
+  // Shared memory committed at once. 0: as much as a publisher keeps free anyway, about 128 KiB, or one message if that
+  // is longer.
   uint64_t pool_bytes_initial = 0;
   // The pool never grows beyond this: 64 KiB to 64 GiB. Address space is reserved for it, memory is not.
   uint64_t pool_bytes_max = uint64_t{1} << 30;

@@ -61,7 +61,7 @@ class Publisher {
         if (absl::Status status = MessageTraits<T>::Finish(*loan.raw_.state()); !status.ok()) return status;
       }
     }
-    return raw_.Publish(std::move(loan.raw_));
+    return raw_.Publish(loan.raw_);
   }
 
   // Blocks until at least `count` subscribers are connected. DeadlineExceeded after `timeout`, naming how many there
@@ -78,10 +78,11 @@ class Publisher {
   explicit Publisher(internal::RawPublisher raw) : raw_(std::move(raw)) {}
 
   absl::StatusOr<weir::Loan<T>> Make(size_t body_bytes) {
-    internal::RawLoan raw = raw_.Loan(body_bytes);
-    if (!raw) return raw_.loan_failure();
-    if constexpr (PlainMessage<T>) new (raw.state()->body) T;  // begins the object's life; no zeroing
-    return weir::Loan<T>(std::move(raw));
+    internal::LoanState* state = raw_.Loan(body_bytes);
+    if (state == nullptr) return raw_.loan_failure();
+    weir::Loan<T> loan{internal::RawLoan(state)};
+    if constexpr (PlainMessage<T>) new (state->body) T;  // begins the object's life; no zeroing
+    return loan;
   }
 
   internal::RawPublisher raw_;

@@ -91,7 +91,18 @@ class RawLoan {
   LoanState* Release() { return std::exchange(state_, nullptr); }
 
  private:
-  void Drop();  // not inline: within a std::optional g++ 12 takes state_ for uninitialised, in users' code
+  // Within a std::optional g++ 12 takes state_ for uninitialised, in users' code.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+  void Drop() {
+    if (state_ != nullptr) DropLoan(std::exchange(state_, nullptr));
+  }
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
+  static void DropLoan(LoanState* state);
   LoanState* state_ = nullptr;
 };
 
@@ -168,10 +179,10 @@ class RawPublisher {
   }
   ~RawPublisher() { Close(); }
 
-  // Empty if there is none; loan_failure() then says why. Not a StatusOr: every message comes this way.
-  RawLoan Loan(uint64_t body_bytes) { return RawLoan(TakeLoan(*core_, body_bytes)); }
+  // nullptr if there is none; loan_failure() then says why. Not a StatusOr: every message comes this way.
+  LoanState* Loan(uint64_t body_bytes) { return TakeLoan(*core_, body_bytes); }
   absl::Status loan_failure() const;
-  absl::StatusOr<Published> Publish(RawLoan loan) { return PublishLoan(*core_, loan.Release()); }
+  absl::StatusOr<Published> Publish(RawLoan& loan) { return PublishLoan(*core_, loan.Release()); }
   absl::Status WaitForSubscribers(uint32_t count, absl::Duration timeout);
   PublisherCounts counts() const;
   std::string_view topic() const;

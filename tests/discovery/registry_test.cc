@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "tests/discovery/registry_fixture.h"
 
 namespace weir::discovery {
@@ -338,7 +339,7 @@ TEST_F(RegistryTest, FullTablesAreResourceExhausted) {
   // Topics: each with one publisher that stays reserved.
   std::vector<PublisherSlot> slots;
   for (uint32_t i = 0; i < kTopicsMax; ++i) {
-    absl::StatusOr<PublisherSlot> slot = node->ReservePublisher(Spec("t" + std::to_string(i)), {});
+    absl::StatusOr<PublisherSlot> slot = node->ReservePublisher(Spec(absl::StrCat("t", i)), {});
     ASSERT_OK(slot.status());
     slots.push_back(*slot);
   }
@@ -386,7 +387,7 @@ TEST_F(RegistryTest, ThreadsOfOneNodeTakeTurns) {
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&, t] {
       for (int i = 0; i < 25; ++i) {
-        absl::StatusOr<SubscriberSlot> slot = AddSubscriber(*node, Spec("t" + std::to_string(t % 2)));
+        absl::StatusOr<SubscriberSlot> slot = AddSubscriber(*node, Spec(absl::StrCat("t", t % 2)));
         if (!slot.ok() || !node->CloseSubscriber(*slot).ok() || !node->RemoveSubscriber(*slot).ok()) ++failures;
       }
     });

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "middleware/base/hash.h"
@@ -549,7 +550,7 @@ TEST(SchemaBlobTest, SharedPointersDoNotMakeASmallBlobExpensive) {
   auto nodes = request.initNodes(kTypes + 1);
   auto fields = nodes[0].initStruct().initFields(kTypes);
   for (capnp::uint i = 0; i < kTypes; ++i) {
-    fields[i].setName("f" + std::to_string(i));
+    fields[i].setName(absl::StrCat("f", i));
     fields[i].setCodeOrder(static_cast<uint16_t>(i));
     auto slot = fields[i].initSlot();
     slot.setOffset(i);

@@ -6,7 +6,8 @@
 # Cap'n Proto only.
 #
 # The schemas are compiled through links in the build folder, so that a type's name in its binary schema is
-# PREFIX/file.capnp:Type in whatever folder the sources lie. Processes compare those schemas when they meet on a topic.
+# PREFIX/file.capnp:Type in whatever folder the sources lie. (What processes compare when they meet on a topic has no
+# folders in it.)
 function(weir_generate_messages target)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "PREFIX" "LINK;FILES")
   if(NOT arg_FILES OR arg_UNPARSED_ARGUMENTS)

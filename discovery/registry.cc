@@ -80,7 +80,8 @@ absl::Status Registry::Open() {
       // The directory may have been made for this. Only an empty one goes.
       os::RemoveDomainDirectory(root_.path, domain_, root_.is_default ? os::RemoveRoot::kIfEmpty : os::RemoveRoot::kNo)
           .IgnoreError();
-      return made;
+      return absl::Status(made.code(),
+                          absl::StrCat("cannot make the registry of domain ", path_, ": ", made.message()));
     }
     file = OpenRegistryFile(directory_.get(), os::Access::kReadWrite, path_);
   }

@@ -260,6 +260,14 @@ class FullMemoryTest : public RefusalTest {
   }
 };
 
+TEST_F(FullMemoryTest, ADomainForWhoseRegistryThereIsNoRoomIsRefusedByNameAndLeavesNothing) {
+  RunInSmallMemory("2m", [&](Channel&) {
+    auto node = Node::Create({.name = "first", .domain = "crowded", .root = root_.path()});
+    EXPECT_EQ(node.status().code(), absl::StatusCode::kResourceExhausted) << node.status();
+    EXPECT_THAT(Text(node.status()), HasSubstr("crowded"));
+  });
+}
+
 TEST_F(FullMemoryTest, ALoanThatFindsSharedMemoryFullIsRefusedAndNothingThatRunsIsHurt) {
   // The registry takes 6 MiB.
   RunInSmallMemory("10m", [&](Channel&) {

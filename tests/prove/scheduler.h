@@ -90,6 +90,10 @@ class Scheduler {
   void AwaitEnd(int thread);
   // membarrier(GLOBAL_EXPEDITED).
   void HeavyFence();
+  // The thread has looked at something outside the memory model that depends on how far others are.
+  void Observe(uint64_t value) {
+    if (current_ >= 0) Result(value);
+  }
   // A word of the trace.
   void Note(std::string text);
 

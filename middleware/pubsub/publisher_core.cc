@@ -10,6 +10,7 @@
 #include "middleware/base/strings.h"
 #include "middleware/os/futex.h"
 #include "middleware/os/membarrier.h"
+#include "middleware/queue/publishing.h"
 #include "middleware/queue/waking.h"
 
 namespace weir::internal {
@@ -565,17 +566,15 @@ absl::StatusOr<Published> PublisherCore::Publish(LoanState* loan) {
   WEIR_CRASH_POINT("publish.header_written");
 
   auto& history = pool_->history();
-  if (history.entry_count() != 0) {
-    reclaimer_.Hold(slot);
-    SlotId& place = history_slots_[sequence % history.entry_count()];
-    const SlotId replaced = std::exchange(place, slot);
-    history.Add(sequence, ref);
-    history.Fence();
-    if (replaced != kNoSlot) reclaimer_.Unhold(replaced);
-  }
-  RefreshIfChanged();
-
-  const Verdicts verdicts = PushToAll(ref, slot, sequence);
+  const Verdicts verdicts = queue::PublishInOrder<Atomics>(
+      history, sequence, ref,
+      [&] {
+        reclaimer_.Hold(slot);
+        SlotId& place = history_slots_[sequence % history.entry_count()];
+        const SlotId replaced = std::exchange(place, slot);
+        if (replaced != kNoSlot) reclaimer_.Unhold(replaced);
+      },
+      [this] { RefreshIfChanged(); }, [&] { return PushToAll(ref, slot, sequence); });
 
   if (verdicts.accepted() == 0 && history.entry_count() == 0) [[unlikely]] {
     // Nobody ever saw it. Used again at once: it is warm, and the order of the slots stays that of their addresses, by

@@ -13,6 +13,7 @@
 #include "middleware/os/membarrier.h"
 #include "middleware/os/process.h"
 #include "middleware/queue/history.h"
+#include "middleware/queue/joining.h"
 #include "middleware/queue/waking.h"
 
 namespace weir::internal {
@@ -246,20 +247,17 @@ RawTaken SubscriberCore::Take() {
       return {.sample = {}, .why = Outcome::kInvalid};
     }
     const Sequence sequence = held.info.sequence;
-    if (sequence == source->last_history) {  // it was in flight when we read the history
+    if (!source->progress.WantsFromQueue(sequence)) {  // it was in flight when we read the history
       counters().duplicate.Add(1);
       table_.Clear(entry);
       continue;
     }
-    Sequence expected = source->last + 1;
-    if (source->last == 0) {
+    held.info.missed_before = source->progress.DeliverFromQueue(sequence, [&] {
       // sync(queue.first): acquire; pairs with the release of the publisher: our first message from it ought to be that
       // one.
-      expected = consumer_.queue().header->first_sequence[result.ref.publisher()].load(queue::kAcquire, "queue.first");
-    }
-    held.info.missed_before = expected != 0 && sequence > expected ? sequence - expected : 0;
+      return consumer_.queue().header->first_sequence[result.ref.publisher()].load(queue::kAcquire, "queue.first");
+    });
     if (held.info.missed_before != 0) counters().missed.Add(held.info.missed_before);
-    source->last = sequence;
     held.info.from_history = false;
     if (options_.copy_before_read && !Copy(held)) {
       counters().invalid.Add(1);
@@ -416,42 +414,26 @@ void SubscriberCore::ReadHistory(const discovery::EndpointRecord& publisher) {
   Source* source = FindSource(index);
   if (source == nullptr) return;
 
-  // From the newest backwards, and no further than the first that is gone or missing: a publisher that goes on
-  // meanwhile replaces the oldest. What we get then ends where the queue begins: the entry of the next message was
-  // still an older one when we looked at it, after our fence, so that message was, or will be, pushed to us.
-  using Entry = queue::HistoryWriter<Atomics>::Entry;
-  std::vector<std::pair<uint32_t, const Entry*>> newest_first;
-  for (const Entry& entry : source->pool.history()) {
-    // relaxed: only a hint about the order; BorrowFromHistory() looks for itself.
-    if (const uint64_t word = entry.load(queue::kRelaxed); word != 0) {
-      newest_first.emplace_back(queue::HistorySequenceOf(word), &entry);
-    }
-  }
-  std::sort(newest_first.begin(), newest_first.end(),
-            [](const auto& a, const auto& b) { return static_cast<int32_t>(a.first - b.first) > 0; });
-
   std::vector<Latched> found;
-  for (const auto& [number, history_entry] : newest_first) {
-    if (!found.empty() && static_cast<uint32_t>(found.back().sequence) != number + 1) break;
-    const uint32_t entry = table_.FindFree(options_.max_borrowed, table_.entry_count(), 0);
-    if (entry == table_.entry_count()) break;
-    const Ref ref = queue::BorrowFromHistory<Atomics>(*history_entry, table_, entry, [&] {
-      return topic_.publisher_incarnation(index) == incarnation &&
-             topic_.StateOf(publisher.endpoint, incarnation) == discovery::EndpointState::kLive;
-    });
-    if (!ref) break;
-    Held& held = HeldAt(entry);
-    if (ref.publisher() != index || !Open(held, *source, ref) ||
-        static_cast<uint32_t>(held.info.sequence) != number) {  // replaced since we looked for the order
-      table_.Clear(entry);
-      break;
-    }
-    found.push_back({.publisher = index,
-                     .entry = entry,
-                     .ref = ref,
-                     .sequence = held.info.sequence,
-                     .published_ns = held.info.published_ns});
-  }
+  queue::HistoryOrder<Atomics> order;
+  queue::BorrowNewestFirst<Atomics>(
+      source->pool.history(), table_, order,
+      [this] { return table_.FindFree(options_.max_borrowed, table_.entry_count(), 0); },
+      [&] {
+        return topic_.publisher_incarnation(index) == incarnation &&
+               topic_.StateOf(publisher.endpoint, incarnation) == discovery::EndpointState::kLive;
+      },
+      [&](Ref ref, uint32_t entry, uint32_t number) {
+        Held& held = HeldAt(entry);
+        if (ref.publisher() != index || !Open(held, *source, ref)) return false;
+        if (static_cast<uint32_t>(held.info.sequence) != number) return false;
+        found.push_back({.publisher = index,
+                         .entry = entry,
+                         .ref = ref,
+                         .sequence = held.info.sequence,
+                         .published_ns = held.info.published_ns});
+        return true;
+      });
   // By number within the publisher; stamps of one publisher do not go back, so the later stable sort by stamp keeps
   // that.
   latched_.insert(latched_.end(), found.rbegin(), found.rend());
@@ -467,16 +449,14 @@ bool SubscriberCore::NextLatched(RawTaken& taken) {
         consumer_.queue().header->first_sequence[latched.publisher].load(queue::kAcquire, "queue.first");
     Source* source = FindSource(latched.publisher);
     Held& held = *held_[latched.entry];
-    if ((first != 0 && latched.sequence >= first) || source == nullptr || !Open(held, *source, latched.ref)) {
+    if (!queue::Progress::WantsFromHistory(latched.sequence, first) || source == nullptr ||
+        !Open(held, *source, latched.ref)) {
       table_.Clear(latched.entry);
       continue;
     }
     held.info.from_history = true;
-    held.info.missed_before =
-        source->last != 0 && latched.sequence > source->last + 1 ? latched.sequence - source->last - 1 : 0;
+    held.info.missed_before = source->progress.DeliverFromHistory(latched.sequence);
     if (held.info.missed_before != 0) counters().missed.Add(held.info.missed_before);
-    source->last = latched.sequence;
-    source->last_history = latched.sequence;
     if (options_.copy_before_read && !Copy(held)) {  // not counted as invalid: that is of what was taken from the queue
       table_.Clear(latched.entry);
       taken.why = Outcome::kInvalid;

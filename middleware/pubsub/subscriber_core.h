@@ -32,6 +32,7 @@
 #include "middleware/pool/pool_reader.h"
 #include "middleware/pubsub/node_core.h"
 #include "middleware/queue/borrow_table.h"
+#include "middleware/queue/joining.h"
 #include "middleware/queue/queue.h"
 #include "weir/internal/raw.h"
 
@@ -70,8 +71,7 @@ class SubscriberCore {
   // A publisher we have heard from, at its index in the topic.
   struct Source {
     pool::PoolReader pool;
-    Sequence last = 0;          // delivered or counted as missed
-    Sequence last_history = 0;  // newest one delivered from the history
+    queue::Progress progress;
   };
 
   // A message borrowed from a history, not yet delivered.

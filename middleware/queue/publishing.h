@@ -13,14 +13,16 @@
 
 namespace weir::queue {
 
-// `connect()` looks at the topic's generation and connects to queues that are new; `push()` pushes to all queues.
-// Returns what `push` does.
-template <class A, class Connect, class Push>
+// `replace()`, only if there is a history, does the publisher's books: from then on what the message replaced there may
+// be freed. `connect()` looks at the topic's generation and connects to queues that are new; `push()` pushes to all
+// queues. Returns what `push` does.
+template <class A, class Replace, class Connect, class Push>
 [[gnu::always_inline]] inline auto PublishInOrder(HistoryWriter<A>& history, Sequence sequence, Ref ref,
-                                                  Connect connect, Push push) {
+                                                  Replace replace, Connect connect, Push push) {
   if (history.entry_count() != 0) {
     history.Add(sequence, ref);
     history.Fence();
+    replace();
   }
   connect();
   return push();

@@ -296,14 +296,14 @@ bool Publisher::Publish() {
   reclaimer_.Hold(slot);  // the loan
   const Sequence sequence = ++sequence_;
   payloads_[slot].set(PayloadOf(number_, sequence));
-  if (history_writer_.entry_count() != 0) {
-    reclaimer_.Hold(slot);
-    int& place = history_slots_[sequence % history_writer_.entry_count()];
-    if (place >= 0) reclaimer_.Unhold(static_cast<SlotId>(place));
-    place = static_cast<int>(slot);
-  }
   queue::PublishInOrder<A>(
       history_writer_, sequence, reclaimer_.ref(slot),
+      [&] {
+        reclaimer_.Hold(slot);
+        int& place = history_slots_[sequence % history_writer_.entry_count()];
+        if (place >= 0) reclaimer_.Unhold(static_cast<SlotId>(place));
+        place = static_cast<int>(slot);
+      },
       [&] {
         // sync(topic.generation): acquire; as in PublisherCore::RefreshIfChanged().
         if (world_->generation_.load(queue::kAcquire, "topic.generation") != known_generation_) Connect();

@@ -58,11 +58,20 @@ std::vector<SiteUse> FindSites(Scheduler& scheduler, const std::vector<Scenario>
     scheduler.sites().set_collecting(false);
     for (const Site& site : scheduler.sites().seen()) {
       auto use = std::find_if(all.begin(), all.end(), [&](const SiteUse& known) { return IsSame(known.site, site); });
-      if (use == all.end()) use = all.insert(all.end(), SiteUse{.site = site, .scenarios = {}});
+      if (use == all.end()) use = all.insert(all.end(), SiteUse{.site = site, .name = site.Name(), .scenarios = {}});
       use->scenarios.push_back(i);
     }
   }
-  std::sort(all.begin(), all.end(), [](const SiteUse& a, const SiteUse& b) { return a.site.Name() < b.site.Name(); });
+  std::sort(all.begin(), all.end(), [](const SiteUse& a, const SiteUse& b) {
+    return a.name != b.name ? a.name < b.name : a.site.line < b.site.line;
+  });
+  for (size_t i = all.size(); i-- > 0;) {
+    // The second of two in one function is "... 2".
+    const size_t first = static_cast<size_t>(
+        std::find_if(all.begin(), all.end(), [&](const SiteUse& use) { return use.name == all[i].site.Name(); }) -
+        all.begin());
+    if (first < i) all[i].name += " " + std::to_string(i - first + 1);
+  }
   return all;
 }
 

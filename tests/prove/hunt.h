@@ -30,6 +30,7 @@ std::optional<Found> Hunt(Scheduler& scheduler, const std::vector<Scenario>& sce
 // All labelled operations that any schedule passes, each with the scenarios that pass it.
 struct SiteUse {
   Site site;
+  std::string name;  // different from all others
   std::vector<size_t> scenarios;
 };
 std::vector<SiteUse> FindSites(Scheduler& scheduler, const std::vector<Scenario>& scenarios);

@@ -48,6 +48,7 @@ constexpr Form kForms[] = {{"shared.overwrite", false, WhenFull::kOverwriteOldes
 struct Traffic {
   WorldOptions world;
   int messages = 3;   // of each publisher
+  int of_others = 0;  // if not 0: of each but the first
   int takes = 3;      // of each subscriber; some find nothing
   int queued = 0;     // by publisher 0, before the beginning
   int tail_lags = 0;  // as if the publishers of the last of these had died before they moved tail
@@ -69,7 +70,7 @@ class TrafficPlay : public WorldPlay {
   }
   void AddThreads() override {
     for (uint32_t i = 0; i < options().publishers; ++i) {
-      g_scheduler->AddThread("publisher" + std::to_string(i), [this, i] { PublishAll(world().publisher(i)); },
+      g_scheduler->AddThread("publisher" + std::to_string(i), [this, i] { PublishAll(i); },
                              {.mortal = traffic_.publishers_die});
     }
     for (uint32_t i = 0; i < options().subscribers; ++i) {
@@ -79,8 +80,9 @@ class TrafficPlay : public WorldPlay {
   }
 
  private:
-  void PublishAll(Publisher& publisher) {
-    for (int i = 0; i < traffic_.messages; ++i) publisher.Publish();
+  void PublishAll(uint32_t publisher) {
+    const int messages = publisher > 0 && traffic_.of_others != 0 ? traffic_.of_others : traffic_.messages;
+    for (int i = 0; i < messages; ++i) world().publisher(publisher).Publish();
   }
   void TakeAll(Subscriber& subscriber) {
     for (int i = 0; i < traffic_.takes; ++i) {
@@ -112,16 +114,25 @@ void AddTraffic(std::vector<Scenario>& all) {
                        {.world = world, .messages = 1, .takes = 1, .queued = 2, .never_empty = true}));
     }
     world = {.exclusive = form.exclusive, .when_full = form.when_full, .subscribers = 2};
-    all.push_back(Of("1x2." + name, "one publisher, two subscribers", {.world = world, .messages = 2, .takes = 2}));
+    all.push_back(Of("1x2." + name, "one publisher, two subscribers",
+                     {.world = world, .messages = 2, .of_others = 1, .takes = 2}));
     if (form.exclusive) continue;
     world = {.when_full = form.when_full, .publishers = 2};
-    all.push_back(Of("2x1." + name, "two publishers, one subscriber", {.world = world, .messages = 2, .takes = 2}));
+    all.push_back(Of("2x1." + name, "two publishers, one subscriber",
+                     {.world = world, .messages = 2, .of_others = 1, .takes = 2}));
     world.start = BelowLapWrap(world.cells);
-    all.push_back(Of("2x1.wrap." + name, "the lap wraps", {.world = world, .messages = 2, .takes = 2}));
+    all.push_back(Of("2x1.wrap." + name, "the lap wraps", {.world = world, .messages = 2, .of_others = 1, .takes = 2}));
     world.start = 0;
+    world.cells = 1;
+    all.push_back(Of("2x1.lap." + name, "a ring of one cell: who is held up finds the next lap in it",
+                     {.world = world, .messages = 2, .of_others = 1, .takes = 2}));
+    world.cells = 2;
     world.subscribers = 2;
-    Scenario scenario = Of("2x2." + name, "two publishers, two subscribers, up to 3 preemptions",
+    all.push_back(Of("2x2." + name, "two publishers, two subscribers, up to 3 preemptions",
+                     {.world = world, .messages = 1, .takes = 1}, {.preemptions = 3}));
+    Scenario scenario = Of("2x2.more." + name, "the same with two messages of each",
                            {.world = world, .messages = 2, .takes = 2}, {.preemptions = 3});
+    scenario.quick = false;
     all.push_back(scenario);
   }
 }
@@ -130,7 +141,9 @@ void AddTraffic(std::vector<Scenario>& all) {
 
 struct Sleepers {
   WorldOptions world;
-  int messages = 2;  // of each publisher; the subscriber waits for all of them
+  int messages = 2;   // of each publisher; the subscriber waits for all of them
+  int of_others = 0;  // if not 0: of each but the first
+  int queued = 0;     // by the first publisher, before the beginning
   bool publishers_die = false;
 };
 
@@ -139,17 +152,21 @@ class SleepersPlay : public WorldPlay {
   explicit SleepersPlay(const Sleepers& sleepers) : WorldPlay(sleepers.world), sleepers_(sleepers) {}
 
  protected:
+  void Prepare() override {
+    for (int n = 0; n < sleepers_.queued; ++n) world().publisher(0).Publish();
+  }
   void AddThreads() override {
     for (uint32_t i = 0; i < options().publishers; ++i) {
       g_scheduler->AddThread("publisher" + std::to_string(i),
                              [this, i] {
-                               for (int n = 0; n < sleepers_.messages; ++n) world().publisher(i).Publish();
+                               for (int n = 0; n < MessagesOf(i); ++n) world().publisher(i).Publish();
                              },
                              {.mortal = sleepers_.publishers_die});
     }
     g_scheduler->AddThread("subscriber",
                            [this] {
-                             const int all = sleepers_.messages * static_cast<int>(options().publishers);
+                             int all = sleepers_.queued;
+                             for (uint32_t i = 0; i < options().publishers; ++i) all += MessagesOf(i);
                              for (int n = 0; n < all && world().subscriber(0).TakeBlocking(); ++n)
                                world().subscriber(0).ReleaseAll();
                            },
@@ -157,6 +174,10 @@ class SleepersPlay : public WorldPlay {
   }
 
  private:
+  int MessagesOf(uint32_t publisher) const {
+    return publisher > 0 && sleepers_.of_others != 0 ? sleepers_.of_others : sleepers_.messages;
+  }
+
   Sleepers sleepers_;
 };
 
@@ -181,10 +202,17 @@ void AddSleepers(std::vector<Scenario>& all) {
       add("sleep.block" + form + how, "the publisher sleeps too, until there is room", {.world = world});
       if (exclusive) continue;
       world.publishers = 2;
-      world.slots = 2;
-      add("sleep.block.2x1" + how, "two publishers sleep until there is room", {.world = world, .messages = 1});
+      world.slots = 4;
+      add("sleep.block.2x1" + how, "two publishers sleep until there is room",
+          {.world = world, .messages = 1, .of_others = 2, .queued = 1}, {.preemptions = 1});
       world.when_full = WhenFull::kDropNewest;
+      world.depth = 3;
+      world.cells = 4;
+      add("sleep.2x1" + how, "two publishers wake one subscriber", {.world = world, .messages = 1, .of_others = 2},
+          {.preemptions = 2});
       world.depth = 2;
+      world.cells = 2;
+      world.slots = 2;
       add("sleep.death.2x1" + how, "a publisher dies, the other still wakes",
           {.world = world, .messages = 1, .publishers_die = true}, {.deaths = 1});
     }
@@ -249,8 +277,9 @@ class JoiningPlay : public WorldPlay {
 };
 
 void AddJoining(std::vector<Scenario>& all) {
-  const auto add = [&all](std::string name, std::string about, const Joining& joining) {
-    all.push_back({.name = std::move(name), .about = std::move(about), .limits = {}, .make = [joining] {
+  const auto add = [&all](std::string name, std::string about, const Joining& joining,
+                          const ExecutionLimits& limits = {}) {
+    all.push_back({.name = std::move(name), .about = std::move(about), .limits = limits, .make = [joining] {
                      return std::make_unique<JoiningPlay>(joining);
                    }});
   };
@@ -281,7 +310,7 @@ void AddJoining(std::vector<Scenario>& all) {
         {.world = world, .before = 1, .messages = 2, .leaves = true, .joins = false});
     world = {.exclusive = exclusive, .subscribers = 2, .late = 1, .slots = 2, .history = 1};
     add("join.leave" + form, "one joins, another leaves, while slots are reclaimed",
-        {.world = world, .before = 1, .messages = 2, .takes = 1, .leaves = true});
+        {.world = world, .before = 1, .messages = 2, .takes = 1, .leaves = true}, {.preemptions = 3});
   }
 }
 

@@ -11,6 +11,13 @@ std::string_view BaseName(std::string_view path) {
   return path.substr(path.rfind('/') + 1);
 }
 
+// "weir::queue::PassResult weir::queue::Reclaimer<A>::Pass(...) [with ...]" is Pass.
+std::string_view BareName(std::string_view function) {
+  function = function.substr(0, function.find('('));
+  const size_t begin = function.find_last_of(": ");
+  return begin == std::string_view::npos ? function : function.substr(begin + 1);
+}
+
 const char* NameOf(std::memory_order order) {
   switch (order) {
     case std::memory_order_acquire:
@@ -36,7 +43,8 @@ const char* NameOf(OpKind kind) {
 std::string Site::Name() const {
   std::string name = label;
   if (kind != OpKind::kLightFence) name += std::string(" ") + NameOf(order);
-  return name + " " + NameOf(kind) + " " + std::string(BaseName(file)) + ":" + std::to_string(line);
+  return name + " " + NameOf(kind) + " " + "in " + std::string(BareName(function)) + " (" +
+         std::string(BaseName(file)) + ")";
 }
 
 bool Sites::Same(const std::source_location& where) const {
@@ -48,7 +56,12 @@ void Sites::Collect(OpKind kind, std::memory_order order, queue::Label label, co
     return site.line == where.line() && site.kind == kind && std::strcmp(site.file, where.file_name()) == 0;
   });
   if (!known) {
-    seen_.push_back({.label = label, .file = where.file_name(), .line = where.line(), .kind = kind, .order = order});
+    seen_.push_back({.label = label,
+                     .file = where.file_name(),
+                     .function = where.function_name(),
+                     .line = where.line(),
+                     .kind = kind,
+                     .order = order});
   }
 }
 

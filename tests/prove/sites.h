@@ -18,11 +18,12 @@ enum class OpKind : uint8_t { kLoad, kStore, kUpdate, kFence, kLightFence };
 struct Site {
   queue::Label label;
   const char* file;
+  const char* function;  // as the compiler spells it
   uint32_t line;
   OpKind kind;
   std::memory_order order;
 
-  std::string Name() const;  // "queue.cell release store queue.h:193"
+  std::string Name() const;  // "queue.cell release store in PushExclusive (queue.h)"
 };
 
 class Sites {

@@ -503,7 +503,7 @@ void World::Name() {
     }
     if (options_.waking == Waking::kNone) continue;
     name(subscriber.header_.wake_word, "wake_word", anybody);
-    name(subscriber.header_.sleepers, "sleepers", self);
+    name(subscriber.header_.sleepers, "sleepers", anybody);
     if (options_.when_full != WhenFull::kBlock) continue;
     name(subscriber.header_.space_word, "space_word", anybody);
     name(subscriber.header_.blocked, "blocked", anybody);

@@ -1,6 +1,7 @@
 // The memory model by itself: the classic litmus tests. What C++20 forbids never happens in any schedule, what it
-// allows happens in some (but for what memory.h says is not modelled). weir-test: links=weir_prove_engine
-// not-under=asan,tsan
+// allows happens in some (but for what memory.h says is not modelled).
+//
+// weir-test: links=weir_prove_engine not-under=asan,tsan
 #include <array>
 #include <functional>
 #include <memory>

@@ -425,6 +425,9 @@ void PublisherCore::UpkeepFor(uint64_t body_bytes) {
   const uint64_t stride = pool_->stride_for(body_bytes);
   if (stride == 0) return;
   const uint64_t reserve = ReserveFor(stride);
+  // Topping up after every pass would make the pool grow, a little and in the middle of things, whenever the
+  // subscribers are further behind than ever before at such a moment.
+  if (pool_->FreeCount(body_bytes) >= (reserve + 1) / 2) return PrefetchFirst(body_bytes);
   // A full pool may run for ever on what comes back; it is not asked at every publish whether it could grow.
   while (!growth_failed_ && pool_->FreeCount(body_bytes) < reserve) {
     absl::StatusOr<SlotId> slot = CarveSlot(body_bytes);
@@ -434,7 +437,12 @@ void PublisherCore::UpkeepFor(uint64_t body_bytes) {
     }
     pool_->Free(*slot);
   }
-  for (size_t ahead = 0; ahead < kPrefetchAhead; ++ahead) {  // those that Upkeep() prefetches come after these
+  PrefetchFirst(body_bytes);
+}
+
+// Those that Upkeep() prefetches come after these.
+void PublisherCore::PrefetchFirst(uint64_t body_bytes) {
+  for (size_t ahead = 0; ahead < kPrefetchAhead; ++ahead) {
     if (const SlotId slot = pool_->NextFree(body_bytes, ahead); slot != kNoSlot) Prefetch(slot);
   }
 }

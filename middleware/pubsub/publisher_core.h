@@ -118,6 +118,7 @@ class PublisherCore {
   void Upkeep();
   void UpkeepFor(uint64_t body_bytes);
   void Prefetch(SlotId slot);
+  void PrefetchFirst(uint64_t body_bytes);
   absl::Status Refusal(const absl::Status& reason, uint64_t body_bytes);
 
   // Publishing

@@ -163,6 +163,7 @@ void Cleanup::RemoveSubscriber(const EndpointRecord& record) {
   WEIR_CRASH_POINT("registry.cleanup.subscriber_closed");
   RemoveByName(directory_, EndpointFileName(FileKind::kQueue, record.incarnation));
   WEIR_CRASH_POINT("registry.cleanup.queue_removed");
+  RemoveByName(directory_, EndpointFileName(FileKind::kWake, record.incarnation));
   RemoveByName(directory_, EndpointFileName(FileKind::kTable, record.incarnation));
   WEIR_CRASH_POINT("registry.cleanup.table_removed");
   Atomic<uint32_t>& number = tables_.topic(record.topic).subscriber_endpoint[record.index_in_topic];

@@ -1,8 +1,10 @@
 #include "discovery/names.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <optional>
 
 #include "absl/strings/escaping.h"
@@ -120,9 +122,11 @@ std::string HexOf(const Hash128& hash) {
   return absl::StrFormat("%016x%016x", hash.high, hash.low);
 }
 
+// By FileKind.
+constexpr std::string_view kPrefixes[] = {"pool", "queue", "table", "wake"};
+
 std::string EndpointFileName(FileKind kind, Incarnation incarnation) {
-  const char* prefix = kind == FileKind::kPool ? "pool" : kind == FileKind::kQueue ? "queue" : "table";
-  return absl::StrFormat("%s.%016x", prefix, incarnation);
+  return absl::StrFormat("%s.%016x", kPrefixes[static_cast<size_t>(kind)], incarnation);
 }
 
 std::string SchemaFileName(const Hash128& hash) {
@@ -150,15 +154,9 @@ ParsedFileName ParseFileName(std::string_view name) {
     return parsed;
   }
   if (digits.size() != 16) return parsed;
-  if (prefix == "pool") {
-    parsed.kind = FileKind::kPool;
-  } else if (prefix == "queue") {
-    parsed.kind = FileKind::kQueue;
-  } else if (prefix == "table") {
-    parsed.kind = FileKind::kTable;
-  } else {
-    return parsed;
-  }
+  const auto found = std::find(std::begin(kPrefixes), std::end(kPrefixes), prefix);
+  if (found == std::end(kPrefixes)) return parsed;
+  parsed.kind = static_cast<FileKind>(found - std::begin(kPrefixes));
   if (const std::optional<uint64_t> incarnation = ParseHex(digits)) {
     parsed.what = What::kEndpoint;
     parsed.incarnation = *incarnation;

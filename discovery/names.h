@@ -27,7 +27,7 @@ struct Root {
 Root ResolveRoot(std::string_view given);
 
 // The files of a domain.
-enum class FileKind { kPool, kQueue, kTable };
+enum class FileKind { kPool, kQueue, kTable, kWake };
 std::string EndpointFileName(FileKind kind, Incarnation incarnation);  // "pool.0123456789abcdef"
 std::string SchemaFileName(const Hash128& hash);                       // "schema.<32 hex digits>"
 

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "middleware/base/strings.h"
+#include "middleware/os/file_rights.h"
 #include "middleware/os/name.h"
 #include "middleware/os/status.h"
 
@@ -70,14 +71,19 @@ std::string ProcName(int fd) {
 
 constexpr mode_t kWorld = S_IRWXO;
 
-absl::Status CheckRights(int dir_fd, int fd, std::string_view name) {
+}  // namespace
+
+namespace internal {
+
+absl::Status CheckRights(int dir_fd, int fd, std::string_view name, mode_t type) {
   struct stat file;
   struct stat dir;
   if (::fstat(fd, &file) != 0 || ::fstat(dir_fd, &dir) != 0) {
     return ErrnoStatus(errno, AsStd(absl::StrCat("cannot look at ", Quoted(name))));
   }
-  if (!S_ISREG(file.st_mode)) {
-    return absl::FailedPreconditionError(absl::StrCat(Quoted(name), " is not a regular file"));
+  if ((file.st_mode & S_IFMT) != type) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(Quoted(name), type == S_IFREG ? " is not a regular file" : " is not a FIFO"));
   }
   if ((file.st_mode & kWorld) != 0) {
     return absl::PermissionDeniedError(absl::StrFormat("%s is open to the world (mode %04o) and not to be trusted",
@@ -91,7 +97,7 @@ absl::Status CheckRights(int dir_fd, int fd, std::string_view name) {
   return absl::OkStatus();
 }
 
-}  // namespace
+}  // namespace internal
 
 absl::StatusOr<FileDescriptor> CreateFile(int dir_fd, std::string_view name, mode_t mode, uint64_t bytes) {
   absl::StatusOr<std::string> plain = internal::PlainName(name);
@@ -152,7 +158,7 @@ absl::StatusOr<FileDescriptor> OpenFile(int dir_fd, std::string_view name, Acces
     if (error == ELOOP) return absl::FailedPreconditionError(absl::StrCat(Quoted(name), " is a symbolic link"));
     return ErrnoStatus(error, AsStd(absl::StrCat("cannot open ", Quoted(name))));
   }
-  if (absl::Status status = CheckRights(dir_fd, file.get(), name); !status.ok()) return status;
+  if (absl::Status status = internal::CheckRights(dir_fd, file.get(), name, S_IFREG); !status.ok()) return status;
   return file;
 }
 

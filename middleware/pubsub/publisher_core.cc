@@ -8,6 +8,7 @@
 #include "middleware/base/crash_point.h"
 #include "middleware/base/prefetch.h"
 #include "middleware/base/strings.h"
+#include "middleware/os/fifo.h"
 #include "middleware/os/futex.h"
 #include "middleware/os/membarrier.h"
 #include "middleware/queue/publishing.h"
@@ -478,7 +479,24 @@ inline void PublisherCore::Wake(Link& link, bool fence) {
     WEIR_CRASH_POINT("publish.before_wake");
     os::FutexWake(header.wake_word.raw(), os::kWakeAll);
     counters().wakeups.Add(1);
+    SignalDescriptor(link);
   }
+}
+
+// At most once per arming, so that many messages to a subscriber that does not get to run cost one system call.
+void PublisherCore::SignalDescriptor(Link& link) {
+  // relaxed: see queue::Arm().
+  const uint32_t arming = link.header().arming.load(queue::kRelaxed);
+  if (arming == 0 || arming == link.signalled) return;
+  if (!link.wake.valid()) {
+    auto wake = os::OpenFifo(node_->registry().directory().get(),
+                             discovery::EndpointFileName(discovery::FileKind::kWake, link.incarnation()));
+    if (!wake.ok()) return;  // out of descriptors, say: tried again with the next message
+    link.wake = *std::move(wake);
+  }
+  link.signalled = arming;
+  WEIR_CRASH_POINT("publish.before_signal");
+  os::SignalFifo(link.wake.get());
 }
 
 [[gnu::always_inline]] inline bool PublisherCore::PushOnce(Link& link, Ref ref, SlotId slot, Sequence sequence,

@@ -64,6 +64,8 @@ class PublisherCore {
     Incarnation node_incarnation = 0;
     uint32_t pid = 0;
     bool accepted_any = false;
+    os::FileDescriptor wake;  // the subscriber's FIFO, opened when it is first armed
+    uint32_t signalled = 0;   // the arming that we have signalled
     bool owner_died = false;  // found while waiting for it; the queue is skipped until the registry drops it
     bool gave_up = false;     // a wait timed out; not again until head moves
     Position gave_up_head = 0;
@@ -140,6 +142,7 @@ class PublisherCore {
   absl::Status WhyNotPublished(LoanState* loan);
   bool MustFence(Link& link) const { return waker_must_fence_ || link.header().force_fence.load(queue::kRelaxed) != 0; }
   void Wake(Link& link, bool fence);
+  void SignalDescriptor(Link& link);
 
   std::shared_ptr<NodeCore> node_;
   const os::ForkGuard guard_;    // as the node's

@@ -101,14 +101,17 @@ void RawSample::ReleaseSample(SampleState* state) {
 RawTaken RawSubscriber::Take() {
   return core_->Take();
 }
-RawTaken RawSubscriber::TakeFor(absl::Duration timeout) {
-  return core_->TakeUntil(DeadlineAfter(timeout));
+RawTaken RawSubscriber::TakeFor(absl::Duration timeout, const WaitStrategy& strategy) {
+  return core_->TakeUntil(DeadlineAfter(timeout), strategy);
 }
-RawTaken RawSubscriber::TakeUntil(absl::Time deadline) {
-  return TakeFor(deadline - absl::Now());
+RawTaken RawSubscriber::TakeUntil(absl::Time deadline, const WaitStrategy& strategy) {
+  return TakeFor(deadline - absl::Now(), strategy);
 }
 void RawSubscriber::Interrupt() {
   core_->Interrupt();
+}
+absl::StatusOr<int> RawSubscriber::Descriptor() {
+  return core_->Descriptor();
 }
 absl::Status RawSubscriber::last_error() const {
   return core_->last_error();

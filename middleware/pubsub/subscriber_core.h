@@ -44,8 +44,13 @@ class SubscriberCore {
                                                 const MessageType& type, const SubscriberOptions& options);
 
   RawTaken Take();
-  RawTaken TakeUntil(uint64_t deadline_ns);
+  RawTaken TakeUntil(uint64_t deadline_ns, const WaitStrategy& strategy);
   void Interrupt();
+
+  // The descriptor for poll(), made at the first call.
+  absl::StatusOr<int> Descriptor();
+  // Without taking it.
+  bool HasMessage() const { return latched_next_ < latched_.size() || consumer_.HasMessage(); }
   absl::Status last_error() const { return last_error_; }
   SubscriberCounts counts();
   std::string_view topic() const { return topic_name_; }
@@ -113,6 +118,10 @@ class SubscriberCore {
   bool Copy(Held& held);
   RawTaken Invalid(absl::Status why);
   void AnnounceSpace();
+  void HeavyFence();
+  void Arm();
+  void Disarm();
+  bool RearmAndLook();
   void ForgetTheGone();
 
   bool CheckTorn(const Held& held);
@@ -140,6 +149,8 @@ class SubscriberCore {
   std::vector<Latched> latched_;  // in the order of delivery
   size_t latched_next_ = 0;
   uint64_t seen_generation_ = 0;
+  os::FileDescriptor wake_;  // the FIFO behind Descriptor()
+  bool armed_ = false;
   absl::Status last_error_;
   std::atomic<uint32_t> interrupted_{0};
 

@@ -90,6 +90,9 @@ struct QueueHeader {
   // Writer: the consumer (or the cleanup of a dead one), open -> closed, for good. A publisher that missed it pushes
   // into a queue that nobody reads, which harms nobody: the slot is free as soon as the queue is known to be closed.
   Atomic<uint32_t> state;
+  // Writer: the consumer, another number each time it wants its descriptor signalled, before it counts itself among the
+  // sleepers; 0: it has none. A publisher signals once per number. A death leaves nothing that matters.
+  Atomic<uint32_t> arming;
 
   // Writers: producers, t -> t+1 by CAS, any producer for any other. May lag behind the cells: a death after the cell's
   // CAS leaves it one short, and the next producer helps. In an exclusive topic only a hint (written when the publisher
@@ -120,6 +123,9 @@ static_assert(offsetof(SystemQueueHeader, wake_word) == 128);
 static_assert(offsetof(SystemQueueHeader, sleepers) == 132);
 static_assert(offsetof(SystemQueueHeader, force_fence) == 136);
 static_assert(offsetof(SystemQueueHeader, state) == 140);
+static_assert(offsetof(SystemQueueHeader, force_fence) == 136);
+static_assert(offsetof(SystemQueueHeader, state) == 140);
+static_assert(offsetof(SystemQueueHeader, arming) == 144);
 static_assert(offsetof(SystemQueueHeader, tail) == 256);
 static_assert(offsetof(SystemQueueHeader, head) == 384);
 static_assert(offsetof(SystemQueueHeader, space_word) == 512);

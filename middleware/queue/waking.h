@@ -73,6 +73,27 @@ SleepResult Sleep(typename A::template Atomic<uint32_t>& word, typename A::templ
   return result;
 }
 
+// The sleeper's half for a consumer that sleeps elsewhere, in poll() say, and wants a byte written to its descriptor:
+// it counts as a sleeper until Disarm(). Call it, then look at the queue, then sleep. The number tells wakers whether
+// they have signalled already; it is stored before the count, and a waker that sees the count behind its fence sees it
+// too.
+template <class A, class HeavyFence>
+void Arm(typename A::template Atomic<uint32_t>& arming, typename A::template Atomic<uint32_t>& sleepers,
+         HeavyFence heavy_fence) {
+  const uint32_t next = arming.load(kRelaxed) + 1;
+  arming.store(next != 0 ? next : 1, kRelaxed);
+  sleepers.fetch_add(1, kRelaxed);
+  // sync(wake.fence): seq_cst; pairs with the fence, or the compiler barrier, in AnnounceChange(). Prevents the
+  // caller's look at the queue before the count is visible (store-load reordering).
+  A::Fence(kSeqCst, "wake.fence");
+  heavy_fence();
+}
+
+template <class A>
+void Disarm(typename A::template Atomic<uint32_t>& sleepers) {
+  Uncount<A>(sleepers);
+}
+
 }  // namespace weir::queue
 
 #endif  // WEIR_QUEUE_WAKING_H_

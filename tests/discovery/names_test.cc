@@ -53,7 +53,7 @@ TEST(NamesTest, DomainNamesArePlainFileNames) {
 TEST(NamesTest, FileNamesAreReadBack) {
   using What = ParsedFileName::What;
   EXPECT_EQ(EndpointFileName(FileKind::kQueue, 0x1234), "queue.0000000000001234");
-  for (FileKind kind : {FileKind::kPool, FileKind::kQueue, FileKind::kTable}) {
+  for (FileKind kind : {FileKind::kPool, FileKind::kQueue, FileKind::kTable, FileKind::kWake}) {
     const ParsedFileName parsed = ParseFileName(EndpointFileName(kind, 0xFEDCBA9876543210));
     EXPECT_EQ(parsed.what, What::kEndpoint);
     EXPECT_EQ(parsed.kind, kind);

@@ -13,11 +13,13 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "weir/counts.h"
 #include "weir/internal/raw.h"
 #include "weir/message.h"
 #include "weir/sample.h"
+#include "weir/wait_strategy.h"
 
 namespace weir {
 
@@ -29,13 +31,24 @@ class Subscriber {
 
   // The oldest message, or why there is none: kEmpty, kTooManyHeld, kInvalid.
   Taken<T> Take() { return Taken<T>(raw_.Take()); }
-  // Waits for one: as Take, but kTimedOut instead of kEmpty, or kInterrupted. Spins for a few microseconds before it
-  // sleeps.
-  Taken<T> TakeFor(absl::Duration timeout) { return Taken<T>(raw_.TakeFor(timeout)); }
-  Taken<T> TakeUntil(absl::Time deadline) { return Taken<T>(raw_.TakeUntil(deadline)); }
+  // Waits for one: as Take, but kTimedOut instead of kEmpty, or kInterrupted.
+  Taken<T> TakeFor(absl::Duration timeout, const WaitStrategy& strategy = WaitStrategy()) {
+    return Taken<T>(raw_.TakeFor(timeout, strategy));
+  }
+  Taken<T> TakeUntil(absl::Time deadline, const WaitStrategy& strategy = WaitStrategy()) {
+    return Taken<T>(raw_.TakeUntil(deadline, strategy));
+  }
 
   // Makes a running TakeFor or TakeUntil, or else the next one, return kInterrupted.
   void Interrupt() { raw_.Interrupt(); }
+
+  // A descriptor for poll(), epoll or an event loop, made at the first call; the subscriber's, do not read or close it.
+  // Readable as soon as Take() may have a message, and until a Take() says kEmpty. So: take until kEmpty, or poll again
+  // at once. It never reports a hang-up. Publishers write to it at most once per time that a Take() said kEmpty. One
+  // that is killed right between its push and that write leaves the descriptor unreadable until the next message: poll
+  // with a timeout and Take() anyhow, or use a WaitSet, which does. From then on each Take() that says kEmpty makes a
+  // system call. Interrupt() does not concern it. ResourceExhausted without descriptors.
+  absl::StatusOr<int> fd() { return raw_.Descriptor(); }
 
   // The reason of the last kInvalid.
   absl::Status last_error() const { return raw_.last_error(); }
@@ -45,6 +58,7 @@ class Subscriber {
 
  private:
   friend class Node;
+  friend class WaitSet;
   explicit Subscriber(internal::RawSubscriber raw) : raw_(std::move(raw)) {}
 
   internal::RawSubscriber raw_;

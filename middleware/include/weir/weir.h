@@ -11,5 +11,7 @@
 #include "weir/publisher.h"
 #include "weir/sample.h"
 #include "weir/subscriber.h"
+#include "weir/wait_set.h"
+#include "weir/wait_strategy.h"
 
 #endif  // WEIR_WEIR_H_

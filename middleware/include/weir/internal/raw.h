@@ -20,6 +20,7 @@
 #include "weir/message.h"
 #include "weir/options.h"
 #include "weir/outcomes.h"
+#include "weir/wait_strategy.h"
 
 namespace weir::internal {
 
@@ -207,9 +208,11 @@ class RawSubscriber {
   ~RawSubscriber() { Close(); }
 
   RawTaken Take();
-  RawTaken TakeFor(absl::Duration timeout);
-  RawTaken TakeUntil(absl::Time deadline);
+  RawTaken TakeFor(absl::Duration timeout, const WaitStrategy& strategy);
+  RawTaken TakeUntil(absl::Time deadline, const WaitStrategy& strategy);
   void Interrupt();
+  absl::StatusOr<int> Descriptor();
+  SubscriberCore* core() const { return core_; }
   absl::Status last_error() const;
   SubscriberCounts counts() const;
   std::string_view topic() const;

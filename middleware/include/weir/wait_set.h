@@ -1,0 +1,93 @@
+// One sleep for many things: subscribers, timers, deadlines and foreign descriptors.
+//
+//   auto set = weir::WaitSet::Create();
+//   set->Add(kImu, imu);
+//   set->Add(kCamera, camera, {.deadline = absl::Milliseconds(50)});
+//   set->AddTimer(kTick, absl::Milliseconds(10));
+//   for (;;) {
+//     auto events = set->WaitFor(absl::Seconds(1));
+//     for (const weir::WaitSet::Event& event : *events) {
+//       if (event.tag == kImu) while (auto sample = imu.Take()) Use(sample->reader());
+//       ...
+//
+// Level-triggered: a subscriber that was not taken from until kEmpty is reported again. A wait costs what is ready, not
+// what is watched (epoll); a subscriber that wakes up costs its publishers one system call, as a sleeping TakeFor does.
+//
+// Threads: one at a time, which is also the one that takes from the subscribers; Interrupt() by any thread, also from a
+// signal handler. Blocks: WaitFor only. Lifetime: a subscriber must be removed, or outlive the set; a descriptor is not
+// closed. In a forked child: FailedPrecondition.
+#ifndef WEIR_WAIT_SET_H_
+#define WEIR_WAIT_SET_H_
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "weir/internal/raw.h"
+#include "weir/subscriber.h"
+
+namespace weir {
+
+class WaitSet {
+ public:
+  enum class Kind : uint8_t {
+    kMessage,      // the subscriber has a message
+    kDeadline,     // the subscriber had none for as long as its deadline says; reported once per silence of that length
+    kTimer,        // the timer's period is over; periods that were missed meanwhile are one event
+    kDescriptor,   // `events` says what it is ready for
+    kInterrupted,  // Interrupt() was called; tag 0
+  };
+  struct Event {
+    uint64_t tag = 0;
+    Kind kind = Kind::kMessage;
+    uint32_t events = 0;  // of a descriptor: EPOLLIN, EPOLLOUT, EPOLLHUP ... (sys/epoll.h)
+  };
+  struct SubscriberOptions {
+    // Report it when no message came for so long: 1 us to 1 h, or never.
+    absl::Duration deadline = absl::InfiniteDuration();
+  };
+
+  // ResourceExhausted without descriptors.
+  static absl::StatusOr<WaitSet> Create();
+
+  WaitSet(WaitSet&&) noexcept;
+  WaitSet& operator=(WaitSet&&) noexcept;
+  ~WaitSet();
+
+  // `tag`: the caller's name for it, comes back with each event; AlreadyExists if it is in use. InvalidArgument for
+  // durations out of range. ResourceExhausted without memory or descriptors.
+  template <class T>
+  absl::Status Add(uint64_t tag, Subscriber<T>& subscriber, const SubscriberOptions& options) {
+    return AddSubscriber(tag, subscriber.raw_, options);
+  }
+  template <class T>
+  absl::Status Add(uint64_t tag, Subscriber<T>& subscriber) {
+    return AddSubscriber(tag, subscriber.raw_, SubscriberOptions());
+  }
+  // Any descriptor that epoll takes, for `events` of it (EPOLLIN ...).
+  absl::Status AddDescriptor(uint64_t tag, int fd, uint32_t events);
+  // From now on every `period`: 1 us to 1 h.
+  absl::Status AddTimer(uint64_t tag, absl::Duration period);
+  // NotFound if there is nothing of that tag.
+  absl::Status Remove(uint64_t tag);
+
+  // Sleeps until something is ready, and says what; empty after `timeout`. The events stay until the next call.
+  absl::StatusOr<std::span<const Event>> WaitFor(absl::Duration timeout);
+
+  // Makes a running WaitFor, or else the next one, return kInterrupted.
+  void Interrupt();
+
+ private:
+  class Core;
+  explicit WaitSet(std::unique_ptr<Core> core);
+  absl::Status AddSubscriber(uint64_t tag, internal::RawSubscriber& subscriber, const SubscriberOptions& options);
+
+  std::unique_ptr<Core> core_;
+};
+
+}  // namespace weir
+
+#endif  // WEIR_WAIT_SET_H_

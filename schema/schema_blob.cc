@@ -248,4 +248,10 @@ absl::StatusOr<LoadedSchema> LoadedSchema::Parse(std::span<const std::byte> blob
   }
 }
 
+std::vector<capnp::Schema> LoadedSchema::Types() const {
+  std::vector<capnp::Schema> types;
+  for (const capnp::Schema& type : loader_->getAllLoaded()) types.push_back(type);
+  return types;
+}
+
 }  // namespace weir::schema

@@ -17,6 +17,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "middleware/base/hash.h"
@@ -45,6 +46,7 @@ class LoadedSchema {
   static absl::StatusOr<LoadedSchema> Parse(std::span<const std::byte> blob);
 
   capnp::StructSchema root() const { return root_; }
+  std::vector<capnp::Schema> Types() const;  // the root and all it reaches, in no order
   const std::string& name() const { return name_; }
   uint64_t id() const { return id_; }
   Hash128 hash() const { return hash_; }  // of the blob that was parsed

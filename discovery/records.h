@@ -34,6 +34,9 @@ struct TopicSpec {
   bool exclusive = false;
   uint32_t max_publishers = 16;
   uint32_t max_subscribers = 64;
+  // The incarnation of a topic that the caller found to have another type that will do: a topic's type never changes,
+  // and incarnations are never used again. 0: the type must be equal.
+  Incarnation compatible_with = 0;
 };
 
 struct PublisherRecord {

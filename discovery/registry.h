@@ -88,7 +88,8 @@ class Registry {
 
   // Takes a place in the topic, which is made if it does not exist. The caller then makes the file
   // EndpointFileName(kPool, slot.incarnation) and calls ActivatePublisher(), or AbandonPublisher() if it cannot.
-  // FailedPrecondition: the topic has another type or other options (both sides are named). AlreadyExists: the topic is
+  // FailedPrecondition: the topic has another type (unless it is TopicSpec::compatible_with) or other options (both
+  // sides are named). AlreadyExists: the topic is
   // exclusive and has a publisher (its node and pid are named). ResourceExhausted: a limit (named).
   absl::StatusOr<PublisherSlot> ReservePublisher(const TopicSpec& topic, const PublisherRecord& record);
 

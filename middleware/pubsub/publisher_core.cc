@@ -11,6 +11,7 @@
 #include "middleware/os/fifo.h"
 #include "middleware/os/futex.h"
 #include "middleware/os/membarrier.h"
+#include "middleware/pubsub/topic_type.h"
 #include "middleware/queue/publishing.h"
 #include "middleware/queue/waking.h"
 
@@ -100,7 +101,9 @@ absl::StatusOr<PublisherCore*> PublisherCore::Create(std::shared_ptr<NodeCore> n
                                              .granule_shift = pool::GranuleShiftFor(options.pool_bytes_max),
                                              .flags = 0,
                                              .pool_bytes_max = options.pool_bytes_max};
-  auto slot = node->registry().ReservePublisher(MakeTopicSpec(topic, type, options.topic), record);
+  discovery::Registry& registry = node->registry();
+  auto slot = ReserveInTopic(registry, MakeTopicSpec(topic, type, options.topic),
+                             [&](const discovery::TopicSpec& spec) { return registry.ReservePublisher(spec, record); });
   if (!slot.ok()) return slot.status();
   WEIR_CRASH_POINT("publisher.create.reserved");
 

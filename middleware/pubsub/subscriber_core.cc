@@ -13,6 +13,7 @@
 #include "middleware/os/futex.h"
 #include "middleware/os/membarrier.h"
 #include "middleware/os/process.h"
+#include "middleware/pubsub/topic_type.h"
 #include "middleware/queue/history.h"
 #include "middleware/queue/joining.h"
 #include "middleware/queue/waking.h"
@@ -57,10 +58,11 @@ absl::StatusOr<SubscriberCore*> SubscriberCore::Create(std::shared_ptr<NodeCore>
                                               .table_entries = 0,
                                               .when_full = static_cast<queue::WhenFull>(options.when_full),
                                               .flags = 0};
-  auto slot =
-      registry.AddSubscriber(MakeTopicSpec(topic, type, options.topic), record,
-                             [&core](const discovery::SubscriberSlot& s, uint64_t history_total,
-                                     discovery::SubscriberRecord& r) { return core->MakeFiles(s, history_total, r); });
+  const auto make_files = [&core](const discovery::SubscriberSlot& s, uint64_t history_total,
+                                  discovery::SubscriberRecord& r) { return core->MakeFiles(s, history_total, r); };
+  auto slot = ReserveInTopic(
+      registry, MakeTopicSpec(topic, type, options.topic),
+      [&](const discovery::TopicSpec& spec) { return registry.AddSubscriber(spec, record, make_files); });
   if (!slot.ok()) return slot.status();
   WEIR_CRASH_POINT("subscriber.create.live");
   core->slot_ = *slot;

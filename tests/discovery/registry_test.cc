@@ -268,6 +268,26 @@ TEST_F(RegistryTest, OptionsBeyondTheLimitsAreInvalid) {
   EXPECT_THAT(Look().Topics(), IsEmpty());
 }
 
+TEST_F(RegistryTest, AnotherTypeIsAcceptedForExactlyTheTopicItWasFoundCompatibleWith) {
+  auto node = Join();
+  TopicSpec first = Spec("t");
+  first.type = WithSchema(first.type, "one version");
+  absl::StatusOr<SubscriberSlot> slot = AddSubscriber(*node, first);
+  ASSERT_OK(slot.status());
+  TopicSpec second = Spec("t");
+  second.type = WithSchema(second.type, "another version");
+  EXPECT_TRUE(IsError(AddSubscriber(*node, second).status(), StatusCode::kFailedPrecondition));
+  second.compatible_with = node->FindTopic("t")->incarnation;
+  absl::StatusOr<SubscriberSlot> other = AddSubscriber(*node, second);
+  ASSERT_OK(other.status());
+  EXPECT_EQ(node->FindTopic("t")->schema_hash, first.type.schema_hash);
+  // A topic of the same name and type that was made later has not been looked at.
+  ASSERT_OK(node->RemoveSubscriber(*slot));
+  ASSERT_OK(node->RemoveSubscriber(*other));
+  ASSERT_OK(AddSubscriber(*node, first).status());
+  EXPECT_TRUE(IsError(AddSubscriber(*node, second).status(), StatusCode::kFailedPrecondition));
+}
+
 TEST_F(RegistryTest, TheSchemaLiesBesideTheTopicUntilNobodyNamesIt) {
   auto node = Join();
   const std::string blob(100'000, 's');

@@ -18,7 +18,9 @@ namespace weir {
 
 enum class MessageKind : uint8_t { kBytes = 0, kPlain = 1, kCapnp = 2 };
 
-// The description of a message type that lies with its topic. Endpoints of one topic must agree on all of it.
+// The description of a message type that lies with its topic; the first endpoint's. Other endpoints must agree on all
+// of it, except that a Cap'n Proto type may be an older or newer version of the topic's: the same id, and a schema that
+// goes with it (fields added or renamed, no type or default changed; docs/design.md has the rules).
 struct MessageType {
   MessageKind kind = MessageKind::kBytes;
   std::string name = {};    // 1 to 255 bytes

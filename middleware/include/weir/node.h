@@ -37,8 +37,10 @@ class Node {
   }
 
   // `topic`: 1 to 255 bytes of UTF-8 without control characters, such as "scan/front".
-  // Errors: InvalidArgument (topic or an option), FailedPrecondition (the topic has another type or other options),
-  // AlreadyExists (a second publisher of an exclusive topic), ResourceExhausted, Unavailable.
+  // Errors: InvalidArgument (topic or an option), FailedPrecondition (the topic has other options, or another type of
+  // which this is no compatible version: the message names the first field that differs), AlreadyExists (a second
+  // publisher of an exclusive topic), ResourceExhausted, Unavailable, DataLoss (the topic's schema file is damaged, and
+  // the types are not equal).
   template <class T>
   absl::StatusOr<Publisher<T>> CreatePublisher(std::string_view topic, const PublisherOptions& options = {}) {
     CheckMessageType<T>();

@@ -2,6 +2,8 @@
 #ifndef WEIR_EXAMPLES_TICKS_TICK_H_
 #define WEIR_EXAMPLES_TICKS_TICK_H_
 
+#include <weir/describe.h>
+
 #include <cstdint>
 
 struct Tick {
@@ -12,5 +14,7 @@ struct Tick {
   static constexpr char kTopic[] = "ticks/eurusd";
   static constexpr uint64_t kCount = 1'000'000;
 };
+// Not needed, but then a program with another version of the struct is told which field differs.
+WEIR_STRUCT(Tick, price_e9, quantity, number);
 
 #endif  // WEIR_EXAMPLES_TICKS_TICK_H_

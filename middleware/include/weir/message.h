@@ -1,6 +1,6 @@
 // What can be a message, and how a topic describes its type.
 //
-//   plain structs   any trivially copyable type; read and written in place
+//   plain structs   any trivially copyable type; read and written in place; WEIR_STRUCT describes its fields
 //   weir::Bytes     a run of bytes whose length is chosen per message
 //   Cap'n Proto     a generated struct type; include <weir/capnp.h>
 //
@@ -14,20 +14,25 @@
 #include <string_view>
 #include <type_traits>
 
+#include "weir/describe.h"
+#include "weir/internal/type_name.h"
+
 namespace weir {
 
 enum class MessageKind : uint8_t { kBytes = 0, kPlain = 1, kCapnp = 2 };
 
 // The description of a message type that lies with its topic; the first endpoint's. Other endpoints must agree on all
 // of it, except that a Cap'n Proto type may be an older or newer version of the topic's: the same id, and a schema that
-// goes with it (fields added or renamed, no type or default changed; docs/design.md has the rules).
+// goes with it (fields added or renamed, no type or default changed; docs/design.md has the rules), and that a plain
+// struct may be described on one side only.
 struct MessageType {
   MessageKind kind = MessageKind::kBytes;
   std::string name = {};    // 1 to 255 bytes
   uint64_t id = 0;          // Cap'n Proto's type id, else 0
   uint64_t body_bytes = 0;  // of a plain struct, else 0
   uint32_t body_align = 8;
-  std::string schema = {};  // Cap'n Proto: a CodeGeneratorRequest with all reachable nodes; else empty
+  // Cap'n Proto: a CodeGeneratorRequest with all reachable nodes; a described struct: text, by lines; else empty.
+  std::string schema = {};
 };
 
 // The tag of topics that carry uninterpreted bytes.
@@ -51,19 +56,6 @@ template <class T>
 concept PlainMessage = !CapnpMessage<T> && !BytesMessage<T> && std::is_trivially_copyable_v<T> &&
                        std::is_trivially_destructible_v<T> && !std::is_pointer_v<T> && alignof(T) <= 64;
 
-namespace internal {
-
-// The name of a type as the compiler spells it. g++ and clang++ agree on "ns::Name".
-template <class T>
-constexpr std::string_view SpelledName() {
-  const std::string_view signature = __PRETTY_FUNCTION__;
-  const size_t begin = signature.find("T = ") + 4;
-  const size_t end = signature.find_first_of(";]", begin);
-  return signature.substr(begin, end - begin);
-}
-
-}  // namespace internal
-
 template <class T>
 struct MessageTraits;
 
@@ -76,12 +68,12 @@ struct MessageTraits<Bytes> {
 template <PlainMessage T>
 struct MessageTraits<T> {
   static MessageType Type() {
-    std::string_view name = internal::SpelledName<T>();
-    if constexpr (requires { std::string_view(T::kWeirTypeName); }) name = T::kWeirTypeName;
-    return {.kind = MessageKind::kPlain,
-            .name = std::string(name),
-            .body_bytes = sizeof(T),
-            .body_align = static_cast<uint32_t>(alignof(T))};
+    MessageType type = {.kind = MessageKind::kPlain,
+                        .name = std::string(internal::TypeName<T>()),
+                        .body_bytes = sizeof(T),
+                        .body_align = static_cast<uint32_t>(alignof(T))};
+    if constexpr (internal::DescribedStruct<T>) type.schema = internal::StructText::Of<T>();
+    return type;
   }
 };
 

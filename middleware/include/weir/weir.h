@@ -3,6 +3,7 @@
 #define WEIR_WEIR_H_
 
 #include "weir/counts.h"
+#include "weir/describe.h"
 #include "weir/loan.h"
 #include "weir/message.h"
 #include "weir/node.h"

@@ -2,12 +2,6 @@
 #include <capnp/message.h>
 #include <capnp/schema.h>
 #include <capnp/serialize.h>
-#include <weir/messages/header.capnp.h>
-#include <weir/messages/image.capnp.h>
-#include <weir/messages/imu.capnp.h>
-#include <weir/messages/quote.capnp.h>
-#include <weir/messages/system_status.capnp.h>
-#include <weir/messages/trade.capnp.h>
 
 #include <cmath>
 #include <cstring>
@@ -17,6 +11,7 @@
 #include <map>
 #include <regex>
 #include <set>
+#include <span>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -24,6 +19,8 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "schema/schema_blob.h"
+#include "schema/validate.h"
+#include "tests/schema/all_messages.h"
 #include "tests/schema/compiled_text.h"
 #include "tests/support/skip.h"
 
@@ -56,10 +53,13 @@ std::vector<std::string> Objections(const SchemaFile& file) {
   static const std::regex declaration(R"(\s*(struct|enum|const)\s+(\w+)(.*))");
   static const std::regex explicit_id(R"(\s+@0x[0-9a-f]{16}\s.*)");
   static const std::regex field(R"(\s*(\w+)\s+@\d+\s*:([\w()]+)[^;]*;.*)");
-  static const std::regex numeric("U?Int(8|16|32|64)|Float(32|64)");
+  // A Vector3 takes its unit from the field that has it.
+  static const std::regex numeric(R"(U?Int(8|16|32|64)|Float(32|64)|List\((U?Int|Float)\d+\)|Vector3)");
   static const std::regex unit(
-      R"(\[(ns, CLOCK_(MONOTONIC|REALTIME|BOOTTIME)|bytes(/s)?|px|rad/s|m/s\^2|degree Celsius|1(, from 0 to 1)?|count|index|)"
-      R"(threads|processes|1e-9 of the quote currency|1e-8 of a share, contract or coin)\] [A-Z].*)");
+      R"(\[(ns, CLOCK_(MONOTONIC|REALTIME|BOOTTIME)|bytes(/s)?|px|m|rad|degree|m/s|rad/s|m/s\^2|m\^2|degree Celsius|)"
+      R"(m\^2, m rad, rad\^2|m\^2/s\^2, m rad/s\^2, rad\^2/s\^2|rad or m|rad/s or m/s|N m or N|)"
+      R"(1(, from 0 to 1)?|count|index|points|threads|processes|as the (field|device) says|)"
+      R"(1e-9 of (the quote currency|feeCurrency)|1e-8 of a share, contract or coin)\] [A-Z].*)");
 
   std::vector<std::string> objections;
   bool has_file_id = false;
@@ -92,18 +92,19 @@ std::vector<std::string> Objections(const SchemaFile& file) {
 
 TEST(MessagesTest, EveryDeclarationHasAnIdAndEveryNumberAUnit) {
   std::vector<SchemaFile> files = SchemaFiles();
-  ASSERT_EQ(files.size(), 6u);
+  ASSERT_EQ(files.size(), 26u);
   for (const SchemaFile& file : files) EXPECT_THAT(Objections(file), IsEmpty());
 }
 
 TEST(MessagesTest, TheCheckOfTheTextFindsWhatIsMissing) {
-  SchemaFile bad{
-      "bad.capnp",
-      {"struct NoId {", "  a @0 :UInt64;", "  # Without a unit.", "  b @1 :Text;", "", "  stampNs @2 :UInt64;",
-       "  # [count] Without a clock.", "  c @3 :Float32;", "  # [furlong] Odd.", "}"}};
+  SchemaFile bad{"bad.capnp",
+                 {"struct NoId {", "  a @0 :UInt64;", "  # Without a unit.", "  b @1 :Text;", "",
+                  "  stampNs @2 :UInt64;", "  # [count] Without a clock.", "  c @3 :Float32;", "  # [furlong] Odd.",
+                  "  d @4 :List(Float64);", "  # No unit.", "}"}};
   EXPECT_THAT(Objections(bad),
               testing::ElementsAre(HasSubstr(":1: NoId"), HasSubstr(":2: a is"), HasSubstr(":4: b has"),
-                                   HasSubstr(":6: stampNs"), HasSubstr(":8: c is"), HasSubstr("no file id")));
+                                   HasSubstr(":6: stampNs"), HasSubstr(":8: c is"), HasSubstr(":10: d is"),
+                                   HasSubstr("no file id")));
 }
 
 // The same from the other side: every type and group that the compiler knows stands in the text with its id.
@@ -113,8 +114,8 @@ TEST(MessagesTest, TheIdsInTheTextAreTheIdsInTheSchema) {
     for (const std::string& line : file.lines) text += line + "\n";
   }
   std::map<uint64_t, std::string> seen;
-  auto check = [&](const char* name, capnp::StructSchema type) {
-    auto description = schema::Describe(type);
+  auto check = [&]<class T>(const char* name) {
+    auto description = schema::Describe(capnp::Schema::from<T>());
     ASSERT_TRUE(description.ok()) << description.status();
     EXPECT_EQ(description->name, name);
     auto words = kj::heapArray<capnp::word>(description->blob.size() / sizeof(capnp::word));
@@ -130,13 +131,77 @@ TEST(MessagesTest, TheIdsInTheTextAreTheIdsInTheSchema) {
       EXPECT_EQ(known->second, display_name);
     }
   };
-  check("Header", capnp::Schema::from<msg::Header>());
-  check("Imu", capnp::Schema::from<msg::Imu>());
-  check("Image", capnp::Schema::from<msg::Image>());
-  check("SystemStatus", capnp::Schema::from<msg::SystemStatus>());
-  check("Quote", capnp::Schema::from<msg::Quote>());
-  check("Trade", capnp::Schema::from<msg::Trade>());
-  EXPECT_EQ(seen.size(), 12u);
+  test::ForEachMessageType(check);
+  EXPECT_EQ(seen.size(), 49u);
+}
+
+// Who recorded a topic yesterday, or runs a program built a year ago, knows a type by this number.
+TEST(MessagesTest, TheIdsOfTheTypesStayWhatTheyAre) {
+  std::map<std::string, uint64_t> ids;
+  std::set<uint64_t> distinct;
+  test::ForEachMessageType([&]<class T>(const char* name) {
+    ids[name] = capnp::typeId<T>();
+    distinct.insert(capnp::typeId<T>());
+  });
+  EXPECT_EQ(distinct.size(), static_cast<size_t>(test::kMessageTypeCount));
+  const std::map<std::string, uint64_t> pinned = {
+      {"CameraInfo", 0xa0b2e440c7050c41},
+      {"Cancel", 0x8b842ff8f83cf08b},
+      {"CompressedImage", 0xbc36d30d9ed0a092},
+      {"ExecutionReport", 0xcfbeff385ec3bc2d},
+      {"Header", 0xdc18456661e46061},
+      {"Heartbeat", 0xd082bb57e21edf4f},
+      {"Image", 0xa7c140200f18b0e3},
+      {"Imu", 0xf1a43755d8cbab36},
+      {"JointState", 0xd2176efd22e759d4},
+      {"LaserScan", 0xe354904a651e439a},
+      {"Log", 0xf1bf3031b7c1531f},
+      {"NavSatFix", 0xcca46689bbd5c299},
+      {"NewOrder", 0xef9f2b71d7084ab6},
+      {"Odometry", 0x9fa723a293ac6ca5},
+      {"OrderBookDelta", 0xd077b8a362fc378a},
+      {"OrderBookSnapshot", 0xfdf0a0359a6173a5},
+      {"PointCloud", 0x9eadb299def1ac73},
+      {"Pose", 0xc1bdce488ead56fd},
+      {"Position", 0xa5d114775545f8b3},
+      {"Quote", 0x9178a08d8d3fab59},
+      {"SystemStatus", 0xb41f6e235aec4109},
+      {"Trade", 0x8dd989c9c793e651},
+      {"Transform", 0xb6cb4e1a5c041046},
+      {"Twist", 0xf0cb645715d93932},
+  };
+  EXPECT_EQ(ids, pinned);
+}
+
+TEST(MessagesTest, NoTwoDeclarationsHaveTheSameId) {
+  static const std::regex id("@(0x[0-9a-f]{16})");
+  std::map<std::string, std::string> declared_in;
+  for (const SchemaFile& file : SchemaFiles()) {
+    for (const std::string& line : file.lines) {
+      std::smatch match;
+      const std::string code = line.substr(0, line.find('#'));
+      if (!std::regex_search(code, match, id)) continue;
+      auto [known, added] = declared_in.emplace(match[1].str(), file.name);
+      EXPECT_TRUE(added) << match[1] << " stands in " << file.name << " and in " << known->second;
+    }
+  }
+  EXPECT_EQ(declared_in.size(), 79u);  // files, structs, enums, constants
+}
+
+TEST(MessagesTest, EveryTypeIsReadByItsBlobAlone) {
+  test::ForEachMessageType([]<class T>(const char* name) {
+    SCOPED_TRACE(name);
+    capnp::MallocMessageBuilder builder;
+    test::FillMessage(builder.initRoot<capnp::DynamicStruct>(capnp::Schema::from<T>()));
+    auto description = schema::Describe(capnp::Schema::from<T>());
+    ASSERT_TRUE(description.ok()) << description.status();
+    auto loaded = schema::LoadedSchema::Parse(std::as_bytes(std::span(description->blob)));
+    ASSERT_TRUE(loaded.ok()) << loaded.status();
+    auto by_blob = builder.getRoot<capnp::DynamicStruct>(loaded->root()).asReader();
+    EXPECT_TRUE(schema::Validate(by_blob).ok());
+    const kj::String printed = kj::str(by_blob);
+    EXPECT_STREQ(printed.cStr(), kj::str(builder.getRoot<T>().asReader()).cStr());
+  });
 }
 
 TEST(MessagesTest, AUsersSchemaImportsThemByTheirInstalledName) {
@@ -227,6 +292,21 @@ TEST(MessagesTest, QuoteAndTradeAgreeOnTheirScalesAndKeepExtremePrices) {
   auto trade = builder.initRoot<msg::Trade>();
   trade.setAggressor(msg::Trade::Side::SELLER);
   EXPECT_EQ(trade.asReader().getAggressor(), msg::Trade::Side::SELLER);
+}
+
+TEST(MessagesTest, WhatWasNeverSetHarmsNobody) {
+  capnp::MallocMessageBuilder builder;
+  msg::Odometry::Reader odometry = builder.initRoot<msg::Odometry>().asReader();
+  EXPECT_EQ(odometry.getOrientation().getW(), 1);  // no rotation, where zeros would be no rotation's quaternion
+  EXPECT_EQ(odometry.getPosition().getX(), 0);
+  EXPECT_EQ(odometry.getPoseCovariance().size(), 0u);
+
+  capnp::MallocMessageBuilder fix_builder;
+  EXPECT_TRUE(std::isnan(fix_builder.initRoot<msg::NavSatFix>().asReader().getLatitude()));  // not a place off Africa
+  capnp::MallocMessageBuilder order_builder;
+  msg::NewOrder::Reader order = order_builder.initRoot<msg::NewOrder>().asReader();
+  EXPECT_EQ(order.getSide(), msg::Side::UNKNOWN);  // neither bought nor sold by accident
+  EXPECT_EQ(order.getType(), msg::OrderType::UNKNOWN);
 }
 
 }  // namespace

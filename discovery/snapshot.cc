@@ -1,5 +1,6 @@
 #include "discovery/snapshot.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -10,16 +11,36 @@ namespace weir::discovery {
 namespace {
 
 template <class Record>
-std::vector<Record> ReadAll(const Tables& tables, uint32_t count) {
+std::vector<Record> ReadAll(const Tables& tables, uint32_t count, uint32_t* unreadable) {
   std::vector<Record> found;
   Record record;
   for (uint32_t i = 0; i < count; ++i) {
-    if (tables.Read(i, record) == ReadResult::kRead) found.push_back(record);
+    const ReadResult result = tables.Read(i, record);
+    if (result == ReadResult::kRead) found.push_back(record);
+    if (unreadable != nullptr && (result == ReadResult::kUnstable || result == ReadResult::kInvalid)) ++*unreadable;
   }
   return found;
 }
 
 }  // namespace
+
+absl::StatusOr<std::vector<std::string>> ListDomains(std::string_view given_root) {
+  const Root root = ResolveRoot(given_root);
+  absl::StatusOr<os::FileDescriptor> directory = os::OpenRootDirectory(root.path);
+  if (!directory.ok()) return directory.status();
+  absl::StatusOr<std::vector<std::string>> names = os::ListDirectory(directory->get());
+  if (!names.ok()) return names.status();
+  std::erase_if(*names, [&](const std::string& name) {
+    if (!CheckDomainName(name).ok()) return true;
+    const auto domain = os::OpenDomainDirectory(root.path, name, os::IfMissing::kFail);
+    // An empty directory is what is left for a moment of a domain that is being made or removed. A registry that may
+    // not be opened is one too.
+    return !domain.ok() ||
+           absl::IsNotFound(os::OpenFile(domain->dir.get(), kRegistryFileName, os::Access::kRead).status());
+  });
+  std::sort(names->begin(), names->end());
+  return names;
+}
 
 absl::StatusOr<Snapshot> Snapshot::Open(std::string_view given_root, std::string_view domain) {
   if (absl::Status status = CheckDomainName(domain); !status.ok()) return status;
@@ -37,9 +58,9 @@ absl::StatusOr<Snapshot> Snapshot::Open(std::string_view given_root, std::string
   return snapshot;
 }
 
-std::vector<Snapshot::Node> Snapshot::Nodes() const {
+std::vector<Snapshot::Node> Snapshot::Nodes(uint32_t* unreadable) const {
   std::vector<Node> found;
-  for (NodeRecord& record : ReadAll<NodeRecord>(tables_, kNodesMax)) {
+  for (NodeRecord& record : ReadAll<NodeRecord>(tables_, kNodesMax, unreadable)) {
     Node node;
     static_cast<NodeRecord&>(node) = std::move(record);
     node.alive = liveness_.IsAlive(node.index, node.incarnation);
@@ -48,12 +69,12 @@ std::vector<Snapshot::Node> Snapshot::Nodes() const {
   return found;
 }
 
-std::vector<TopicRecord> Snapshot::Topics() const {
-  return ReadAll<TopicRecord>(tables_, kTopicsMax);
+std::vector<TopicRecord> Snapshot::Topics(uint32_t* unreadable) const {
+  return ReadAll<TopicRecord>(tables_, kTopicsMax, unreadable);
 }
 
-std::vector<EndpointRecord> Snapshot::Endpoints() const {
-  return ReadAll<EndpointRecord>(tables_, kEndpointsMax);
+std::vector<EndpointRecord> Snapshot::Endpoints(uint32_t* unreadable) const {
+  return ReadAll<EndpointRecord>(tables_, kEndpointsMax, unreadable);
 }
 
 bool Snapshot::IsCurrent() const {

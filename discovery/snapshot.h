@@ -22,6 +22,9 @@
 
 namespace weir::discovery {
 
+// The names under `root` that are a domain's, sorted: directories that have a registry. NotFound: no such root.
+absl::StatusOr<std::vector<std::string>> ListDomains(std::string_view root);
+
 class Snapshot {
  public:
   // `root`: as DomainOptions::root. NotFound: there is no such domain. Otherwise as Registry::Join().
@@ -33,10 +36,12 @@ class Snapshot {
   struct Node : NodeRecord {
     bool alive = false;
   };
-  std::vector<Node> Nodes() const;
-  std::vector<TopicRecord> Topics() const;
+  // `unreadable` is raised by the number of entries that are neither free nor could be read: garbage, or changing all
+  // the time.
+  std::vector<Node> Nodes(uint32_t* unreadable = nullptr) const;
+  std::vector<TopicRecord> Topics(uint32_t* unreadable = nullptr) const;
   // In all states. An endpoint counts only if its node is alive.
-  std::vector<EndpointRecord> Endpoints() const;
+  std::vector<EndpointRecord> Endpoints(uint32_t* unreadable = nullptr) const;
 
   std::optional<TopicRecord> FindTopic(std::string_view name) const { return tables_.FindTopic(name); }
   TopicView Topic(uint32_t topic) const { return TopicView(tables_, topic); }  // topic < kTopicsMax

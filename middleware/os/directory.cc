@@ -103,7 +103,8 @@ absl::StatusOr<bool> CheckRoot(const std::string& path, const struct stat& info)
 
 enum class DomainState { kGood, kHalfMade };
 
-absl::StatusOr<DomainState> CheckDomain(const std::string& path, const Opened& domain, const Opened& root, bool group) {
+absl::StatusOr<DomainState> CheckDomain(const std::string& path, const Opened& domain, const Opened& root, bool group,
+                                        IfMissing if_missing) {
   const mode_t mode = domain.info.st_mode & kModeBits;
   const mode_t wanted = group ? kGroupMode : kPrivateMode;
   const bool ours = domain.info.st_uid == ::geteuid();
@@ -117,7 +118,8 @@ absl::StatusOr<DomainState> CheckDomain(const std::string& path, const Opened& d
     return WrongMode(path, mode,
                      group ? "the world could get at it; chmod 2770" : "others could get at it; chmod 0700");
   }
-  if ((mode & wanted) == wanted) return DomainState::kGood;
+  // Who only looks changes nothing; what cannot be read will say so itself.
+  if ((mode & wanted) == wanted || if_missing == IfMissing::kFail) return DomainState::kGood;
   // Its maker is between mkdir and fchmod, or died there. If that was one of ours, we may finish it.
   if (!ours) return DomainState::kHalfMade;
   if (::fchmod(domain.fd.get(), wanted) != 0) {
@@ -167,7 +169,7 @@ absl::StatusOr<DomainDirectory> OpenDomainDirectory(std::string_view root, std::
     last = domain_dir.status();
     if (create && absl::IsNotFound(last)) continue;
     if (!domain_dir.ok()) return last;
-    absl::StatusOr<DomainState> state = CheckDomain(path, *domain_dir, *root_dir, *group);
+    absl::StatusOr<DomainState> state = CheckDomain(path, *domain_dir, *root_dir, *group, if_missing);
     if (!state.ok()) return state.status();
     if (*state == DomainState::kGood) {
       const FileModes modes = *group ? FileModes{.shared_write = 0660, .owner_write = 0640} : FileModes{};
@@ -178,6 +180,15 @@ absl::StatusOr<DomainDirectory> OpenDomainDirectory(std::string_view root, std::
     SleepFor(kHalfMadePauseNs);
   }
   return last;
+}
+
+absl::StatusOr<FileDescriptor> OpenRootDirectory(std::string_view root) {
+  if (root.empty()) return absl::InvalidArgumentError("the root is an empty path");
+  const std::string path = WithoutTrailingSlashes(root);
+  absl::StatusOr<Opened> opened = OpenDirectory(AT_FDCWD, path, path);
+  if (!opened.ok()) return opened.status();
+  if (absl::StatusOr<bool> group = CheckRoot(path, opened->info); !group.ok()) return group.status();
+  return std::move(opened->fd);
 }
 
 absl::Status RemoveDomainDirectory(std::string_view root, std::string_view domain, RemoveRoot remove_root) {

@@ -35,14 +35,18 @@ struct DomainDirectory {
 
 enum class IfMissing : uint8_t { kCreate, kFail };
 
-// Opens <root>/<domain>. kCreate makes what is missing of the two (not the root's parents); kFail is for tools and
-// returns NotFound. FailedPrecondition: a symbolic link, no directory, or a mode that lets the world in; the text says
-// which chmod helps. PermissionDenied: somebody else's. InvalidArgument: a domain that is no plain name.
+// Opens <root>/<domain>. kCreate makes what is missing of the two (not the root's parents); kFail is for tools: it
+// returns NotFound, and changes nothing. FailedPrecondition: a symbolic link, no directory, or a mode that lets the
+// world in; the text says which chmod helps. PermissionDenied: somebody else's. InvalidArgument: a domain that is no
+// plain name.
 //
 // The last node to close removes an empty directory. Whoever opened it a moment before holds a directory in which
 // nothing can be created (NotFound) and calls this again.
 absl::StatusOr<DomainDirectory> OpenDomainDirectory(std::string_view root, std::string_view domain,
                                                     IfMissing if_missing);
+
+// Opens a root that exists, checked in the same way, to look for its domains.
+absl::StatusOr<FileDescriptor> OpenRootDirectory(std::string_view root);
 
 enum class RemoveRoot : uint8_t { kNo, kIfEmpty };
 

@@ -8,7 +8,7 @@
 namespace weir::pool {
 
 absl::StatusOr<PoolReader> PoolReader::Open(const os::FileDescriptor& directory, const std::string& name,
-                                            Incarnation incarnation, PublisherIndex publisher) {
+                                            Incarnation incarnation, PublisherIndex publisher, Populate populate) {
   absl::StatusOr<os::FileDescriptor> file = os::OpenFile(directory.get(), name, os::Access::kRead);
   if (!file.ok()) return file.status();
   absl::StatusOr<uint64_t> bytes = os::FileBytes(file->get());
@@ -48,7 +48,9 @@ absl::StatusOr<PoolReader> PoolReader::Open(const os::FileDescriptor& directory,
   pool.bytes_max_ = facts.bytes_max;
   pool.known_bytes_ = *bytes;
   pool.history_ = {reinterpret_cast<const HistoryEntry*>(pool.base() + kPoolHistoryOffset), facts.history_count};
-  pool.mapping_.Populate(0, pool.known_bytes_).IgnoreError();  // or else the first touch of each page costs more
+  if (populate == Populate::kYes) {
+    pool.mapping_.Populate(0, pool.known_bytes_).IgnoreError();  // or else the first touch of each page costs more
+  }
   return pool;
 }
 

@@ -28,14 +28,20 @@ class PoolReader {
  public:
   using HistoryEntry = queue::SystemAtomics::Atomic<uint64_t>;
 
+  // Whether the pages that exist are entered into the page table at once: for whoever will read many of them.
+  enum class Populate : uint8_t { kYes, kNo };
+
   PoolReader() = default;
   // NotFound: the publisher is gone. DataLoss: the file is no pool, or not that publisher's. FailedPrecondition:
   // another layout number.
   static absl::StatusOr<PoolReader> Open(const os::FileDescriptor& directory, const std::string& name,
-                                         Incarnation incarnation, PublisherIndex publisher);
+                                         Incarnation incarnation, PublisherIndex publisher,
+                                         Populate populate = Populate::kYes);
 
   Incarnation incarnation() const { return incarnation_; }
   std::span<const HistoryEntry> history() const { return history_; }
+  const std::byte* counters_page() const { return base() + kPoolCountersOffset; }
+  uint64_t known_bytes() const { return known_bytes_; }  // how long the file was when last asked
 
   // Asks for the lines in which a small message lies. Any ref will do, also a wrong one.
   void Prefetch(Ref ref) const {
@@ -45,6 +51,8 @@ class PoolReader {
   }
   // The header that `ref` names; nullptr if it lies outside the pool. What the header says is still unchecked.
   const SlotHeader* Find(Ref ref) { return FindAt(ref.offset_granules()); }
+  // Where in the file the slot lies, if it does.
+  uint64_t OffsetOf(Ref ref) const { return uint64_t{ref.offset_granules()} << (6 + granule_shift_); }
   // The slot's body, if its `body_bytes` lies inside the pool.
   const std::byte* Body(const SlotHeader& header, uint64_t body_bytes) {
     const uint64_t begin = OffsetOf(header) + kSlotHeaderBytes;

@@ -11,6 +11,7 @@
 #include "middleware/os/fifo.h"
 #include "middleware/os/futex.h"
 #include "middleware/os/membarrier.h"
+#include "middleware/pubsub/read_counts.h"
 #include "middleware/pubsub/topic_type.h"
 #include "middleware/queue/publishing.h"
 #include "middleware/queue/waking.h"
@@ -683,22 +684,10 @@ bool PublisherCore::PushBlocking(Link& link, Ref ref, SlotId slot, Sequence sequ
 
 PublisherCounts PublisherCore::counts() {
   if (!InOwner()) return {};
-  const metrics::PublisherCounters& c = counters();
-  return {.published = c.published.value(),
-          .published_bytes = c.published_bytes.value(),
-          .pushed = c.pushed.value(),
-          .evicted = c.evicted.value(),
-          .refused_full = c.refused_full.value(),
-          .refused_timed_out = c.refused_timed_out.value(),
-          .refused_corrupt = c.refused_corrupt.value(),
-          .blocked_ns = c.blocked_ns.value(),
-          .wakeups = c.wakeups.value(),
-          .loans = c.loans.value(),
-          .loans_refused = c.loans_refused.value(),
-          .reclaim_passes = c.reclaim_passes.value(),
-          .reclaimed_slots = c.reclaimed_slots.value(),
-          .pool_bytes_committed = pool_->bytes_committed(),
-          .queues = links_.size()};
+  PublisherCounts counts = ReadCounts(counters());
+  counts.pool_bytes_committed = pool_->bytes_committed();
+  counts.queues = links_.size();
+  return counts;
 }
 
 }  // namespace weir::internal

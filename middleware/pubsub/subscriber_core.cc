@@ -13,6 +13,7 @@
 #include "middleware/os/futex.h"
 #include "middleware/os/membarrier.h"
 #include "middleware/os/process.h"
+#include "middleware/pubsub/read_counts.h"
 #include "middleware/pubsub/topic_type.h"
 #include "middleware/queue/history.h"
 #include "middleware/queue/joining.h"
@@ -628,19 +629,7 @@ void SubscriberCore::Finish() {
 
 SubscriberCounts SubscriberCore::counts() {
   if (!guard_.InOwner()) return {};
-  const metrics::SubscriberCounters& c = counters();
-  return {.taken = c.taken.value(),
-          .taken_bytes = c.taken_bytes.value(),
-          .delivered = c.delivered.value(),
-          .from_history = c.from_history.value(),
-          .invalid = c.invalid.value(),
-          .duplicate = c.duplicate.value(),
-          .missed = c.missed.value(),
-          .torn = c.torn.value(),
-          .refused_held = c.refused_held.value(),
-          .sleeps = c.sleeps.value(),
-          .queued = queue::CountQueued(consumer_.queue()),
-          .removed = consumer_.queue().header->head.load(queue::kRelaxed)};
+  return ReadCounts(counters(), consumer_.queue());
 }
 
 }  // namespace weir::internal

@@ -1,0 +1,46 @@
+// Counters as plain numbers, for their owner and for whoever looks from outside. Any thread, any process.
+#ifndef WEIR_PUBSUB_READ_COUNTS_H_
+#define WEIR_PUBSUB_READ_COUNTS_H_
+
+#include "middleware/metrics/counters_layout.h"
+#include "middleware/queue/queue.h"
+#include "weir/counts.h"
+
+namespace weir::internal {
+
+// Without `pool_bytes_committed` and `queues`, which are the caller's to say.
+inline PublisherCounts ReadCounts(const metrics::PublisherCounters& c) {
+  return {.published = c.published.value(),
+          .published_bytes = c.published_bytes.value(),
+          .pushed = c.pushed.value(),
+          .evicted = c.evicted.value(),
+          .refused_full = c.refused_full.value(),
+          .refused_timed_out = c.refused_timed_out.value(),
+          .refused_corrupt = c.refused_corrupt.value(),
+          .blocked_ns = c.blocked_ns.value(),
+          .wakeups = c.wakeups.value(),
+          .loans = c.loans.value(),
+          .loans_refused = c.loans_refused.value(),
+          .reclaim_passes = c.reclaim_passes.value(),
+          .reclaimed_slots = c.reclaimed_slots.value()};
+}
+
+inline SubscriberCounts ReadCounts(const metrics::SubscriberCounters& c,
+                                   const queue::QueueView<queue::SystemAtomics>& queue) {
+  return {.taken = c.taken.value(),
+          .taken_bytes = c.taken_bytes.value(),
+          .delivered = c.delivered.value(),
+          .from_history = c.from_history.value(),
+          .invalid = c.invalid.value(),
+          .duplicate = c.duplicate.value(),
+          .missed = c.missed.value(),
+          .torn = c.torn.value(),
+          .refused_held = c.refused_held.value(),
+          .sleeps = c.sleeps.value(),
+          .queued = queue::CountQueued(queue),
+          .removed = queue.header->head.load(queue::kRelaxed)};  // relaxed: statistic
+}
+
+}  // namespace weir::internal
+
+#endif  // WEIR_PUBSUB_READ_COUNTS_H_

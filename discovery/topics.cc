@@ -61,7 +61,8 @@ absl::Status CheckOptions(const TopicRecord& topic, const TopicSpec& spec) {
   return absl::FailedPreconditionError(absl::StrCat(
       "topic ", Quoted(topic.name), " is ",
       DescribeOptions(topic.exclusive, topic.max_publishers, topic.max_subscribers), "; this endpoint asks for ",
-      DescribeOptions(spec.exclusive, spec.max_publishers, spec.max_subscribers)));
+      DescribeOptions(spec.exclusive, spec.max_publishers, spec.max_subscribers),
+      ". The topic's first endpoint decided that; give it the same TopicOptions, also if it is a subscriber"));
 }
 
 absl::Status CheckSpec(const TopicSpec& spec) {

@@ -123,8 +123,6 @@ static_assert(offsetof(SystemQueueHeader, wake_word) == 128);
 static_assert(offsetof(SystemQueueHeader, sleepers) == 132);
 static_assert(offsetof(SystemQueueHeader, force_fence) == 136);
 static_assert(offsetof(SystemQueueHeader, state) == 140);
-static_assert(offsetof(SystemQueueHeader, force_fence) == 136);
-static_assert(offsetof(SystemQueueHeader, state) == 140);
 static_assert(offsetof(SystemQueueHeader, arming) == 144);
 static_assert(offsetof(SystemQueueHeader, tail) == 256);
 static_assert(offsetof(SystemQueueHeader, head) == 384);

@@ -3,7 +3,7 @@
 //   auto publisher = node->CreatePublisher<weir::msg::Imu>("imu");
 //   auto loan = publisher->Loan();
 //   loan->builder().initHeader().setStampNs(now);
-//   publisher->Publish(*std::move(loan));
+//   auto published = publisher->Publish(*std::move(loan));
 //
 // Works with Cap'n Proto 0.9.2 and 1.x. The reader of a sample trusts its publisher not to write after publishing
 // (Cap'n Proto reads pointers more than once); SubscriberOptions::copy_before_read does without that trust.

@@ -27,7 +27,8 @@ struct NodeOptions {
 };
 
 // Fixed by the first endpoint of a topic. An endpoint that leaves all fields at their defaults has no opinion and takes
-// the topic as it is; any other value must equal the topic's.
+// the topic as it is, but if it is the first, it makes the topic with the defaults; any other value must equal the
+// topic's. So say it on both sides if either may come first.
 struct TopicOptions {
   // One publisher at a time, which makes a push a plain store.
   bool exclusive = false;

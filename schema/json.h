@@ -31,8 +31,12 @@ class Json {
   // DataLoss if the message is corrupt; see Validate for where.
   absl::StatusOr<std::string> Encode(capnp::DynamicStruct::Reader message) const;
 
-  // Sets the fields that `text` has and leaves the others alone. InvalidArgument if it is not JSON or does not fit the
-  // type: an unknown field, a wrong kind of value, a number out of range. `message` may then have been changed.
+  // One value of that type, such as a field.
+  absl::StatusOr<std::string> Encode(capnp::DynamicValue::Reader value, capnp::Type type) const;
+
+  // Sets the fields that `text` has and leaves the others alone. InvalidArgument if it is not JSON, or, naming the
+  // field, if it does not fit the type: an unknown field, a wrong kind of value, a number out of range. `message` may
+  // then have been changed.
   absl::Status Decode(std::string_view text, capnp::DynamicStruct::Builder message) const;
 
  private:

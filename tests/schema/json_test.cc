@@ -180,5 +180,37 @@ TEST(JsonTest, OnePrinterServesManyThreads) {
   for (auto& thread : threads) thread.join();
 }
 
+// The codec's own exceptions do not say where.
+TEST(JsonTest, NamesTheFieldThatDoesNotFit) {
+  const auto error = [](const char* text) {
+    capnp::MallocMessageBuilder builder;
+    const absl::Status status = Json().Decode(text, builder.initRoot<msg::SystemStatus>());
+    EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+    return std::string(status.message());
+  };
+  EXPECT_THAT(error(R"({"hostname": 5})"), HasSubstr("JSON, hostname: "));
+  EXPECT_THAT(error(R"({"hostname": "h", "processCount": -1})"), HasSubstr("JSON, processCount: "));
+  EXPECT_THAT(error(R"({"processCount": 5000000000})"), HasSubstr("JSON, processCount: "));
+  EXPECT_THAT(error(R"({"header": {"stampNs": "x"}})"), HasSubstr("JSON, header.stampNs: "));
+  EXPECT_THAT(error(R"({"header": {"stamp": 1}})"), HasSubstr("JSON, header.stamp: "));
+  EXPECT_THAT(error(R"({"memory": {"totalBytes": []}})"), HasSubstr("JSON, memory.totalBytes: "));
+  EXPECT_THAT(error(R"({"memory": {"totalBytes": 1, "swapFreeBytes": -1}})"),
+              HasSubstr("JSON, memory.swapFreeBytes: "));
+  EXPECT_THAT(error(R"({"cores": [{"number": 1}, {"number": 2, "load": "much"}]})"), HasSubstr("cores[1].load: "));
+  EXPECT_THAT(error(R"({"cores": 3})"), HasSubstr("JSON, cores: "));
+  EXPECT_THAT(error(R"({"nothing": 3})"), HasSubstr("JSON, nothing: "));
+  EXPECT_THAT(error("[]"), HasSubstr("JSON: "));
+  EXPECT_THAT(error("{"), HasSubstr("JSON: "));
+}
+
+TEST(JsonTest, PrintsASingleValue) {
+  capnp::MallocMessageBuilder builder;
+  auto trade = builder.initRoot<msg::Trade>();
+  trade.setAggressor(msg::Trade::Side::SELLER);
+  const capnp::DynamicStruct::Reader message = trade.asReader();
+  const auto field = message.getSchema().getFieldByName("aggressor");
+  EXPECT_EQ(*Json().Encode(message.get(field), field.getType()), "\"seller\"");
+}
+
 }  // namespace
 }  // namespace weir::schema

@@ -26,6 +26,11 @@
 
 namespace weir {
 
+class Node;
+namespace internal {
+const std::shared_ptr<NodeCore>& CoreOf(const Node& node);
+}
+
 class Node {
  public:
   // Errors: InvalidArgument (a name), PermissionDenied or FailedPrecondition (the directory's owner, mode, or another
@@ -63,10 +68,15 @@ class Node {
   std::string_view domain() const { return internal::DomainName(*core_); }
 
  private:
+  friend const std::shared_ptr<internal::NodeCore>& internal::CoreOf(const Node& node);
   explicit Node(std::shared_ptr<internal::NodeCore> core) : core_(std::move(core)) {}
 
   std::shared_ptr<internal::NodeCore> core_;
 };
+
+inline const std::shared_ptr<internal::NodeCore>& internal::CoreOf(const Node& node) {
+  return node.core_;
+}
 
 }  // namespace weir
 

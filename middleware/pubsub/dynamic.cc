@@ -251,11 +251,11 @@ DynamicTaken DynamicSubscriber::Wrap(internal::RawTaken taken) const {
 DynamicTaken DynamicSubscriber::Take() {
   return Wrap(raw_.Take());
 }
-DynamicTaken DynamicSubscriber::TakeFor(absl::Duration timeout) {
-  return Wrap(raw_.TakeFor(timeout));
+DynamicTaken DynamicSubscriber::TakeFor(absl::Duration timeout, const WaitStrategy& strategy) {
+  return Wrap(raw_.TakeFor(timeout, strategy));
 }
-DynamicTaken DynamicSubscriber::TakeUntil(absl::Time deadline) {
-  return Wrap(raw_.TakeUntil(deadline));
+DynamicTaken DynamicSubscriber::TakeUntil(absl::Time deadline, const WaitStrategy& strategy) {
+  return Wrap(raw_.TakeUntil(deadline, strategy));
 }
 const MessageType& DynamicSubscriber::type() const {
   return type_->message();

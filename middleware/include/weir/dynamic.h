@@ -37,6 +37,7 @@
 #include "weir/message.h"
 #include "weir/options.h"
 #include "weir/outcomes.h"
+#include "weir/wait_strategy.h"
 
 namespace weir {
 
@@ -138,8 +139,8 @@ class DynamicSubscriber {
   ~DynamicSubscriber();
 
   DynamicTaken Take();
-  DynamicTaken TakeFor(absl::Duration timeout);
-  DynamicTaken TakeUntil(absl::Time deadline);
+  DynamicTaken TakeFor(absl::Duration timeout, const WaitStrategy& strategy = WaitStrategy());
+  DynamicTaken TakeUntil(absl::Time deadline, const WaitStrategy& strategy = WaitStrategy());
   void Interrupt() { raw_.Interrupt(); }
   absl::Status last_error() const { return raw_.last_error(); }
 

@@ -156,8 +156,9 @@ class Inspector {
   // How things are. If the domain was removed and made anew since the last call, the new one; NotFound if it is gone.
   absl::StatusOr<DomainSnapshot> Look();
 
-  // The type's schema as it lies with the topic: a CodeGeneratorRequest as a Cap'n Proto message, what MCAP calls
-  // encoding "capnproto". NotFound: no such topic, or it has no schema (bytes, plain structs). DataLoss: damaged.
+  // The type's schema as it lies with the topic. Cap'n Proto: a CodeGeneratorRequest as a message, what MCAP calls
+  // encoding "capnproto". Plain structs described by WEIR_STRUCT: that description. NotFound: no such topic, or it has
+  // no schema (bytes, other plain structs). DataLoss: damaged.
   absl::StatusOr<std::string> ReadSchema(std::string_view topic);
 
  private:

@@ -487,7 +487,7 @@ inline void PublisherCore::Wake(Link& link, bool fence) {
   }
 }
 
-// At most once per arming, so that many messages to a subscriber that does not get to run cost one system call.
+// At most one write per arming, however many messages come before the subscriber gets to run.
 void PublisherCore::SignalDescriptor(Link& link) {
   // relaxed: see queue::Arm().
   const uint32_t arming = link.header().arming.load(queue::kRelaxed);

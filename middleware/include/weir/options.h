@@ -80,7 +80,7 @@ struct SubscriberOptions {
   // Cap'n Proto: how many bytes one sample's readers may visit before their getters throw. Every get counts again, also
   // of the same field. 0: eight times the message, at least 64 MiB.
   uint64_t traversal_limit_bytes = 0;
-  // A subscriber reads no clock, so for now both mean the same.
+  // A subscriber reads no clock: both mean the same.
   Metrics metrics = Metrics::kOn;
 };
 

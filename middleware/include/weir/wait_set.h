@@ -11,7 +11,8 @@
 //       ...
 //
 // Level-triggered: a subscriber that was not taken from until kEmpty is reported again. A wait costs what is ready, not
-// what is watched (epoll); a subscriber that wakes up costs its publishers one system call, as a sleeping TakeFor does.
+// what is watched (epoll). A subscriber that is waited for costs its publishers what a sleeping TakeFor does, a system
+// call per message until it takes one, and one more per wait.
 //
 // Threads: one at a time, which is also the one that takes from the subscribers; Interrupt() by any thread, also from a
 // signal handler. Blocks: WaitFor only. Lifetime: a subscriber must be removed, or outlive the set; a descriptor is not

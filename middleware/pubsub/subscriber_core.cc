@@ -495,6 +495,11 @@ void SubscriberCore::Close() {
     // A child's copy. Samples it inherited may still point into it, so it stays; the child has its own memory to lose.
     return;
   }
+  while (!watchers_.empty()) {  // one that is told may remove others
+    SubscriberWatcher* watcher = watchers_.back();
+    watchers_.pop_back();
+    watcher->Closing(*this);
+  }
   queue::QueueHeader<Atomics>& header = *consumer_.queue().header;
   // relaxed: a hint that ends waiting early. What counts is the registry's entry.
   header.state.store(queue::kQueueClosed, queue::kRelaxed);

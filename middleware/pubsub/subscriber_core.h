@@ -38,6 +38,15 @@
 
 namespace weir::internal {
 
+// Who refers to a subscriber and must let go of it when it is closed.
+class SubscriberWatcher {
+ public:
+  virtual void Closing(SubscriberCore& subscriber) = 0;
+
+ protected:
+  ~SubscriberWatcher() = default;
+};
+
 class SubscriberCore {
  public:
   static absl::StatusOr<SubscriberCore*> Create(std::shared_ptr<NodeCore> node, std::string_view topic,
@@ -51,6 +60,10 @@ class SubscriberCore {
   absl::StatusOr<int> Descriptor();
   // Without taking it.
   bool HasMessage() const { return latched_next_ < latched_.size() || consumer_.HasMessage(); }
+  // Told once when the subscriber is closed, before anything else happens. By the subscriber's thread.
+  void AddWatcher(SubscriberWatcher& watcher) { watchers_.push_back(&watcher); }
+  void RemoveWatcher(SubscriberWatcher& watcher) { std::erase(watchers_, &watcher); }
+
   absl::Status last_error() const { return last_error_; }
   SubscriberCounts counts();
   std::string_view topic() const { return topic_name_; }
@@ -151,6 +164,7 @@ class SubscriberCore {
   uint64_t seen_generation_ = 0;
   os::FileDescriptor wake_;  // the FIFO behind Descriptor()
   bool armed_ = false;
+  std::vector<SubscriberWatcher*> watchers_;
   absl::Status last_error_;
   std::atomic<uint32_t> interrupted_{0};
 

@@ -28,9 +28,16 @@ absl::Status CheckDuration(const char* what, absl::Duration duration) {
 
 }  // namespace
 
-class WaitSet::Core {
+class WaitSet::Core final : public internal::SubscriberWatcher {
  public:
   Core(os::ForkGuard guard, os::Poller poller) : guard_(guard), poller_(std::move(poller)) {}
+  ~Core() {
+    for (auto& [tag, entry] : entries_) {
+      if (entry.subscriber != nullptr) entry.subscriber->RemoveWatcher(*this);
+    }
+  }
+  Core(const Core&) = delete;
+  Core& operator=(const Core&) = delete;
 
   absl::Status Check(uint64_t tag) const {
     if (!guard_.InOwner()) return guard_.Check();
@@ -46,6 +53,7 @@ class WaitSet::Core {
                      .key = key,
                      .subscriber = subscriber};
     tags_[key] = tag;
+    if (subscriber != nullptr) subscriber->AddWatcher(*this);
     return absl::OkStatus();
   }
 
@@ -61,14 +69,14 @@ class WaitSet::Core {
     if (!guard_.InOwner()) return guard_.Check();
     const auto found = entries_.find(tag);
     if (found == entries_.end()) return absl::NotFoundError(absl::StrCat("WaitSet: there is no tag ", tag));
-    const Entry& entry = found->second;
-    if (entry.fd >= 0) {
-      poller_.Remove(entry.fd);
-      tags_.erase(entry.key);
-    }
-    if (entry.period_ns != 0) due_.erase({entry.due_ns, tag});
-    entries_.erase(found);
+    if (found->second.subscriber != nullptr) found->second.subscriber->RemoveWatcher(*this);
+    Erase(found);
     return absl::OkStatus();
+  }
+
+  void Closing(internal::SubscriberCore& subscriber) override {
+    Erase(std::find_if(entries_.begin(), entries_.end(),
+                       [&](const auto& tag_and_entry) { return tag_and_entry.second.subscriber == &subscriber; }));
   }
 
   absl::StatusOr<std::span<const Event>> WaitFor(uint64_t timeout_ns) {
@@ -102,6 +110,18 @@ class WaitSet::Core {
     uint64_t period_ns = 0;  // of a timer or deadline
     uint64_t due_ns = 0;
   };
+
+  using Entries = std::map<uint64_t, Entry>;
+
+  void Erase(Entries::iterator found) {
+    const Entry& entry = found->second;
+    if (entry.fd >= 0) {
+      poller_.Remove(entry.fd);  // also one that is about to be closed: a forked child may have it still
+      tags_.erase(entry.key);
+    }
+    if (entry.period_ns != 0) due_.erase({entry.due_ns, found->first});
+    entries_.erase(found);
+  }
 
   void Report(uint64_t key, uint32_t events, uint64_t now) {
     const auto found = tags_.find(key);
@@ -147,7 +167,7 @@ class WaitSet::Core {
 
   os::ForkGuard guard_;
   os::Poller poller_;
-  std::map<uint64_t, Entry> entries_;            // by tag
+  Entries entries_;                              // by tag
   std::map<uint64_t, uint64_t> tags_;            // by the poller's key, which is never used again
   std::set<std::pair<uint64_t, uint64_t>> due_;  // (when, tag) of timers and deadlines
   uint64_t next_key_ = 0;
@@ -169,17 +189,16 @@ absl::StatusOr<WaitSet> WaitSet::Create() {
   return WaitSet(std::make_unique<Core>(*guard, *std::move(poller)));
 }
 
-absl::Status WaitSet::AddSubscriber(uint64_t tag, internal::RawSubscriber& subscriber,
+absl::Status WaitSet::AddSubscriber(uint64_t tag, internal::SubscriberCore* subscriber,
                                     const SubscriberOptions& options) {
   if (absl::Status status = core_->Check(tag); !status.ok()) return status;
   const bool has_deadline = options.deadline != absl::InfiniteDuration();
   if (has_deadline) {
     if (absl::Status status = CheckDuration("the deadline", options.deadline); !status.ok()) return status;
   }
-  absl::StatusOr<int> fd = subscriber.core()->Descriptor();
+  absl::StatusOr<int> fd = subscriber->Descriptor();
   if (!fd.ok()) return fd.status();
-  if (absl::Status status = core_->Watch(tag, *fd, os::Poller::kReadable, subscriber.core()); !status.ok())
-    return status;
+  if (absl::Status status = core_->Watch(tag, *fd, os::Poller::kReadable, subscriber); !status.ok()) return status;
   if (has_deadline) {
     core_->StartTimer(tag, Kind::kMessage, static_cast<uint64_t>(absl::ToInt64Nanoseconds(options.deadline)));
   }

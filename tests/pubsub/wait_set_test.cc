@@ -277,6 +277,31 @@ TEST_F(WaitSetTest, ADeadlineReportsASilenceAndAMessageEndsIt) {
   EXPECT_EQ(events[0].kind, Kind::kDeadline);
 }
 
+TEST_F(WaitSetTest, ASubscriberThatIsDestroyedIsNoLongerWatched) {
+  Node node = MakeNode();
+  auto publisher = MakePublisher(node, "t");
+  std::optional<Subscriber<uint64_t>> subscriber = MakeSubscriber(node, "t");
+  std::optional<WaitSet> set = MakeSet();
+  WaitSet other = MakeSet();
+  ASSERT_TRUE(set->Add(1, *subscriber, {.deadline = absl::Milliseconds(1)}).ok());
+  ASSERT_TRUE(other.Add(1, *subscriber).ok());
+  Publish(publisher, 1);
+  auto held = subscriber->Take();  // keeps the descriptor open
+  Publish(publisher, 2);
+  subscriber.reset();
+  EXPECT_TRUE(Wait(*set, absl::Milliseconds(20)).empty());
+  EXPECT_TRUE(absl::IsNotFound(set->Remove(1)));
+  // The other way round: a set that goes first is not told.
+  subscriber = MakeSubscriber(node, "t");
+  ASSERT_TRUE(set->Add(1, *subscriber).ok());
+  ASSERT_TRUE(other.Add(1, *subscriber).ok());
+  set.reset();
+  Publish(publisher, 3);
+  EXPECT_EQ(Wait(other, absl::Seconds(20)).size(), 1u);
+  subscriber.reset();
+  EXPECT_TRUE(Wait(other, absl::Milliseconds(1200)).empty());  // also when it looks by itself
+}
+
 TEST_F(WaitSetTest, InterruptEndsAWaitOrTheNextOne) {
   WaitSet set = MakeSet();
   set.Interrupt();

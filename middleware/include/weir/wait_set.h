@@ -1,11 +1,13 @@
 // One sleep for many things: subscribers, timers, deadlines and foreign descriptors.
 //
 //   auto set = weir::WaitSet::Create();
-//   set->Add(kImu, imu);
-//   set->Add(kCamera, camera, {.deadline = absl::Milliseconds(50)});
-//   set->AddTimer(kTick, absl::Milliseconds(10));
+//   if (!set.ok()) return set.status();
+//   if (auto status = set->Add(kImu, imu); !status.ok()) return status;
+//   if (auto status = set->Add(kCamera, camera, {.deadline = absl::Milliseconds(50)}); !status.ok()) return status;
+//   if (auto status = set->AddTimer(kTick, absl::Milliseconds(10)); !status.ok()) return status;
 //   for (;;) {
 //     auto events = set->WaitFor(absl::Seconds(1));
+//     if (!events.ok()) return events.status();
 //     for (const weir::WaitSet::Event& event : *events) {
 //       if (event.tag == kImu) while (auto sample = imu.Take()) Use(sample->reader());
 //       ...
@@ -15,8 +17,9 @@
 // call per message until it takes one, and one more per wait.
 //
 // Threads: one at a time, which is also the one that takes from the subscribers; Interrupt() by any thread, also from a
-// signal handler. Blocks: WaitFor only. Lifetime: a subscriber must be removed, or outlive the set; a descriptor is not
-// closed. In a forked child: FailedPrecondition.
+// signal handler. Blocks: WaitFor only. Lifetime: a subscriber that is destroyed is no longer watched, and its tag is
+// free; a descriptor must be removed before it is closed, which the set never does. In a forked child:
+// FailedPrecondition.
 #ifndef WEIR_WAIT_SET_H_
 #define WEIR_WAIT_SET_H_
 
@@ -31,6 +34,9 @@
 #include "weir/subscriber.h"
 
 namespace weir {
+namespace internal {
+class LoopCore;
+}
 
 class WaitSet {
  public:
@@ -62,11 +68,11 @@ class WaitSet {
   // durations out of range. ResourceExhausted without memory or descriptors.
   template <class T>
   absl::Status Add(uint64_t tag, Subscriber<T>& subscriber, const SubscriberOptions& options) {
-    return AddSubscriber(tag, subscriber.raw_, options);
+    return AddSubscriber(tag, subscriber.raw_.core(), options);
   }
   template <class T>
   absl::Status Add(uint64_t tag, Subscriber<T>& subscriber) {
-    return AddSubscriber(tag, subscriber.raw_, SubscriberOptions());
+    return AddSubscriber(tag, subscriber.raw_.core(), SubscriberOptions());
   }
   // Any descriptor that epoll takes, for `events` of it (EPOLLIN ...).
   absl::Status AddDescriptor(uint64_t tag, int fd, uint32_t events);
@@ -82,9 +88,10 @@ class WaitSet {
   void Interrupt();
 
  private:
+  friend class internal::LoopCore;
   class Core;
   explicit WaitSet(std::unique_ptr<Core> core);
-  absl::Status AddSubscriber(uint64_t tag, internal::RawSubscriber& subscriber, const SubscriberOptions& options);
+  absl::Status AddSubscriber(uint64_t tag, internal::SubscriberCore* subscriber, const SubscriberOptions& options);
 
   std::unique_ptr<Core> core_;
 };

@@ -69,7 +69,7 @@ TEST_F(PubSubTest, AMessageArrivesWithItsContentAndItsInfo) {
   auto taken = subscriber.Take();
   ASSERT_TRUE(taken) << OutcomeName(taken.why());
   EXPECT_EQ(taken->value().number, 42u);
-  EXPECT_TRUE(taken->value().IsWhole());
+  EXPECT_TRUE((*taken)->IsWhole());  // the same
   EXPECT_EQ(taken->info().sequence, 1u);
   EXPECT_EQ(taken->info().missed_before, 0u);
   EXPECT_GT(taken->info().published_ns, 0u);

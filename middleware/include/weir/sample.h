@@ -23,6 +23,8 @@ namespace weir {
 
 template <class T>
 class Subscriber;
+template <class T>
+class NextMessage;
 
 template <class T>
 class Sample {
@@ -36,6 +38,9 @@ class Sample {
   }
   const T& value() && requires PlainMessage<T>
   = delete;  // would dangle: keep the sample in a variable
+  const T* operator->() const& requires PlainMessage<T> { return &value(); }
+  const T* operator->() && requires PlainMessage<T>
+  = delete;
 
   // weir::Bytes.
   std::span<const std::byte> bytes() const& requires BytesMessage<T> {
@@ -94,6 +99,7 @@ class Taken {
 
  private:
   friend class Subscriber<T>;
+  friend class NextMessage<T>;
   explicit Taken(internal::RawTaken raw) : sample_(std::move(raw.sample)), why_(raw.why) {}
 
   Sample<T> sample_;

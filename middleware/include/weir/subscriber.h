@@ -22,6 +22,24 @@
 #include "weir/wait_strategy.h"
 
 namespace weir {
+namespace internal {
+template <class T>
+struct NextAwaiter;
+}
+
+// What Next() returns, for co_await.
+template <class T>
+class [[nodiscard]] NextMessage {
+ private:
+  friend class Subscriber<T>;
+  friend internal::NextAwaiter<T>;
+  NextMessage(internal::SubscriberCore* subscriber, absl::Duration timeout)
+      : subscriber_(subscriber), timeout_(timeout) {}
+  static Taken<T> Finish(internal::RawTaken raw) { return Taken<T>(std::move(raw)); }
+
+  internal::SubscriberCore* subscriber_;
+  absl::Duration timeout_;
+};
 
 template <class T>
 class Subscriber {
@@ -31,13 +49,19 @@ class Subscriber {
 
   // The oldest message, or why there is none: kEmpty, kTooManyHeld, kInvalid.
   Taken<T> Take() { return Taken<T>(raw_.Take()); }
-  // Waits for one: as Take, but kTimedOut instead of kEmpty, or kInterrupted.
+  // Waits for one: as Take, but kTimedOut instead of kEmpty, or kInterrupted. With max_borrowed samples held there is
+  // nothing to wait for but the caller's own dropping of one: kTooManyHeld comes at once, whatever the timeout.
   Taken<T> TakeFor(absl::Duration timeout, const WaitStrategy& strategy = WaitStrategy()) {
     return Taken<T>(raw_.TakeFor(timeout, strategy));
   }
   Taken<T> TakeUntil(absl::Time deadline, const WaitStrategy& strategy = WaitStrategy()) {
     return Taken<T>(raw_.TakeUntil(deadline, strategy));
   }
+
+  // In a coroutine: `auto taken = co_await subscriber.Next()`, see <weir/coroutine.h>. As TakeFor; kInterrupted if its
+  // loop is stopped or the subscriber destroyed.
+  NextMessage<T> Next() { return NextFor(absl::InfiniteDuration()); }
+  NextMessage<T> NextFor(absl::Duration timeout) { return NextMessage<T>(raw_.core(), timeout); }
 
   // Makes a running TakeFor or TakeUntil, or else the next one, return kInterrupted.
   void Interrupt() { raw_.Interrupt(); }

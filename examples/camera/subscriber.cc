@@ -17,7 +17,7 @@ absl::Status Run() {
 
   for (int count = 0; count < 10; ++count) {
     auto taken = subscriber->TakeFor(absl::Seconds(30));
-    if (!taken) return absl::DeadlineExceededError(weir::OutcomeName(taken.why()));
+    if (!taken) return subscriber->StatusOf(taken.why());
     weir::msg::Image::Reader image = taken->reader();
     const capnp::Data::Reader pixels = image.getData();  // points into the publisher's memory
     const uint64_t sum = std::accumulate(pixels.begin(), pixels.end(), uint64_t{0});

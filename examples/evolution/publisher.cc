@@ -39,7 +39,7 @@ absl::Status Run() {
     if (!sent.ok()) return sent.status();
 
     auto taken = advice->TakeFor(absl::Seconds(30));
-    if (!taken) return absl::DeadlineExceededError(weir::OutcomeName(taken.why()));
+    if (!taken) return advice->StatusOf(taken.why());
     std::printf("battery %u %%, driving; advice: %s\n", battery, NameOf(taken->reader().getMode()));
   }
   return absl::OkStatus();

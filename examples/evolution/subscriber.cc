@@ -20,7 +20,7 @@ absl::Status Run() {
 
   for (int taken_count = 0; taken_count < 2; ++taken_count) {
     auto taken = subscriber->TakeFor(absl::Seconds(30));
-    if (!taken) return absl::DeadlineExceededError(weir::OutcomeName(taken.why()));
+    if (!taken) return subscriber->StatusOf(taken.why());
     Status::Reader status = taken->reader();
     // The robot knows nothing of temperatures: what is read is the default.
     std::printf("battery %u %%, temperature %d\n", unsigned{status.getBatteryPercent()}, int{status.getTemperature()});

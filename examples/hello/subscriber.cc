@@ -16,7 +16,7 @@ absl::Status Run() {
 
   for (int taken_count = 0; taken_count < 5; ++taken_count) {
     auto taken = subscriber->TakeFor(absl::Seconds(30));
-    if (!taken) return absl::DeadlineExceededError(weir::OutcomeName(taken.why()));
+    if (!taken) return subscriber->StatusOf(taken.why());
     hello::Greeting::Reader greeting = taken->reader();  // reads where the publisher wrote
     std::printf("%s (number %u)\n", greeting.getText().cStr(), greeting.getNumber());
   }  // the sample goes out of scope: the slot may be used again

@@ -14,7 +14,7 @@ absl::Status Run() {
   if (!subscriber.ok()) return subscriber.status();
   for (int count = 0; count < 3; ++count) {
     auto taken = subscriber->TakeFor(absl::Seconds(30));
-    if (!taken) return absl::DeadlineExceededError(weir::OutcomeName(taken.why()));
+    if (!taken) return subscriber->StatusOf(taken.why());
     std::printf("%lld cents (message %llu, %s)\n", static_cast<long long>(taken->value().cents),
                 static_cast<unsigned long long>(taken->info().sequence),
                 taken->info().from_history ? "from history" : "live");

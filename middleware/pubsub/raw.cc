@@ -2,9 +2,12 @@
 #include "weir/internal/raw.h"
 
 #include <algorithm>
+#include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "middleware/base/strings.h"
 #include "middleware/os/clock.h"
 #include "middleware/pubsub/node_core.h"
 #include "middleware/pubsub/publisher_core.h"
@@ -115,6 +118,24 @@ absl::StatusOr<int> RawSubscriber::Descriptor() {
 }
 absl::Status RawSubscriber::last_error() const {
   return core_->last_error();
+}
+absl::Status RawSubscriber::StatusOf(Outcome why) const {
+  const std::string message = absl::StrCat("topic \"", AsAbsl(topic()), "\": ", OutcomeName(why));
+  switch (why) {
+    case Outcome::kSample:
+      return absl::OkStatus();
+    case Outcome::kEmpty:
+      return absl::UnavailableError(message);
+    case Outcome::kTimedOut:
+      return absl::DeadlineExceededError(message);
+    case Outcome::kTooManyHeld:
+      return absl::ResourceExhaustedError(message);
+    case Outcome::kInvalid:
+      return last_error();
+    case Outcome::kInterrupted:
+      return absl::CancelledError(message);
+  }
+  return absl::InternalError(message);
 }
 SubscriberCounts RawSubscriber::counts() const {
   return core_->counts();

@@ -77,6 +77,23 @@ TEST_F(PubSubTest, AMessageArrivesWithItsContentAndItsInfo) {
   EXPECT_EQ(subscriber.Take().why(), Outcome::kEmpty);
 }
 
+TEST_F(PubSubTest, WhyThereIsNoMessageAsAStatusNamesTheTopic) {
+  Node node = MakeNode();
+  auto publisher = MakePublisher(node);
+  auto subscriber = MakeSubscriber(node, {.max_borrowed = 1});
+  EXPECT_EQ(subscriber.StatusOf(subscriber.TakeFor(absl::ZeroDuration()).why()),
+            absl::DeadlineExceededError("topic \"ticks\": timed out"));
+  EXPECT_TRUE(absl::IsUnavailable(subscriber.StatusOf(subscriber.Take().why())));
+  subscriber.Interrupt();
+  EXPECT_TRUE(absl::IsCancelled(subscriber.StatusOf(subscriber.TakeFor(absl::Hours(1)).why())));
+  PublishTick(publisher, 1);
+  auto held = subscriber.Take();
+  EXPECT_TRUE(subscriber.StatusOf(held.why()).ok());
+  PublishTick(publisher, 2);
+  // There is nothing to wait for: the caller itself has to drop one.
+  EXPECT_TRUE(absl::IsResourceExhausted(subscriber.StatusOf(subscriber.TakeFor(absl::Hours(1)).why())));
+}
+
 TEST_F(PubSubTest, NothingIsCopied) {
   Node node = MakeNode();
   auto publisher = MakePublisher(node);

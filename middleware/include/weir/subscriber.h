@@ -76,6 +76,9 @@ class Subscriber {
 
   // The reason of the last kInvalid.
   absl::Status last_error() const { return raw_.last_error(); }
+  // For callers that cannot go on without a message: why there is none, as a Status that names the topic.
+  // DeadlineExceeded, ResourceExhausted (kTooManyHeld), Cancelled (kInterrupted), Unavailable (kEmpty), last_error().
+  absl::Status StatusOf(Outcome why) const { return raw_.StatusOf(why); }
 
   SubscriberCounts counts() const { return raw_.counts(); }
   std::string_view topic() const { return raw_.topic(); }

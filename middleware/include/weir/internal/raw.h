@@ -214,6 +214,7 @@ class RawSubscriber {
   absl::StatusOr<int> Descriptor();
   SubscriberCore* core() const { return core_; }
   absl::Status last_error() const;
+  absl::Status StatusOf(Outcome why) const;
   SubscriberCounts counts() const;
   std::string_view topic() const;
 

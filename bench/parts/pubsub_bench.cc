@@ -1,7 +1,5 @@
 // Loan, publish and take through the public API: one thread, no other core.
 #include <benchmark/benchmark.h>
-#include <stdlib.h>
-#include <unistd.h>
 #include <weir/capnp.h>
 #include <weir/messages/image.capnp.h>
 #include <weir/messages/imu.capnp.h>
@@ -10,8 +8,9 @@
 
 #include <memory>
 #include <optional>
-#include <string>
 #include <vector>
+
+#include "bench/parts/bench_node.h"
 
 namespace weir {
 namespace {
@@ -20,21 +19,11 @@ struct Tick {
   uint64_t words[8];  // 64 bytes
 };
 
-// A domain of this process's own, under $WEIR_ROOT or the usual root.
-Node MakeNode() {
-  auto node = Node::Create({.name = "bench", .domain = "bench-parts-" + std::to_string(getpid())});
-  if (!node.ok()) {
-    fprintf(stderr, "%s\n", std::string(node.status().message()).c_str());
-    abort();
-  }
-  return *std::move(node);
-}
-
 template <class T>
 struct Pair {
   explicit Pair(int subscriber_count, const PublisherOptions& publishing = {},
                 const SubscriberOptions& subscribing = {})
-      : node(MakeNode()), publisher(*node.CreatePublisher<T>("topic", publishing)) {
+      : node(MakeBenchNode()), publisher(*node.CreatePublisher<T>("topic", publishing)) {
     for (int i = 0; i < subscriber_count; ++i) subscribers.push_back(*node.CreateSubscriber<T>("topic", subscribing));
   }
   Node node;

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cstdlib>
 #include <deque>
 #include <list>
 #include <set>
@@ -360,6 +361,10 @@ class LoopCore final : public SubscriberWatcher {
   absl::Status failure_;                     // why a subscriber cannot be waited for
   std::deque<std::exception_ptr> failures_;  // what left a task; one per Run()
 };
+
+void CompilerMisplacedTheFrame() {
+  std::abort();
+}
 
 bool TakeNow(SpawnedTask& task, SubscriberCore& subscriber) {
   return task.loop.TakeNow(task, subscriber);

@@ -387,6 +387,25 @@ TEST_F(CoroutineTest, StopEndsARunWhoseTasksNeverWait) {
   EXPECT_GE(rounds, 1000u);
 }
 
+// A co_await in a condition and no variable of its own: g++ 12 misplaces its frame.
+Task<> CountUpTo(uint64_t limit, uint64_t& count) {
+  while (co_await Loop::Sleep(absl::ZeroDuration())) {
+    if (++count == limit) co_return;
+  }
+}
+
+TEST_F(CoroutineTest, ACoroutineWhoseFrameTheCompilerMisplacesDoesNotPassUnnoticed) {
+  test::Child child([&](test::Channel&) {
+    uint64_t count = 0;
+    Loop loop = MakeLoop();
+    loop.Spawn(CountUpTo(3, count));
+    Run(loop);
+    EXPECT_EQ(count, 3u);
+  });
+  const test::ChildEnd end = child.Wait();
+  EXPECT_TRUE(end == test::ChildEnd::Exited(0) || end == test::ChildEnd::KilledBy(SIGABRT)) << end;
+}
+
 Loop* signalled_loop = nullptr;
 
 TEST_F(CoroutineTest, ASignalHandlerMayStop) {

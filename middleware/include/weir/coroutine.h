@@ -28,6 +28,9 @@
 // task awaits it gives that one kInterrupted. As with every coroutine, arguments by value live in its frame, but what
 // a lambda captures lives in the lambda: pass it as arguments.
 //
+// g++ 12 misplaces the frame of a coroutine that has a co_await directly in the condition of an if or a loop, and no
+// variable in its outermost block. Such a coroutine aborts at its call. Declare one: while (auto taken = co_await ...).
+//
 // Exceptions: Weir throws none. One that leaves a task goes on in the task that awaits it; one that leaves a spawned
 // task comes out of Run(). The loop and its other tasks can go on: call Run() again. In a forked child:
 // FailedPrecondition.
@@ -116,8 +119,20 @@ struct TaskAwaiter {
   Task<T> awaited;
 };
 
+// See above. Aborts; the caller on the stack is the coroutine.
+[[noreturn]] void CompilerMisplacedTheFrame();
+
 class PromiseBase {
  public:
+  struct InitialAwaiter {
+    bool await_ready() const noexcept { return false; }
+    template <class Promise>
+    void await_suspend(std::coroutine_handle<Promise> coroutine) const noexcept {
+      if (&coroutine.promise() != &promise) CompilerMisplacedTheFrame();
+    }
+    void await_resume() const noexcept {}
+    PromiseBase& promise;
+  };
   struct FinalAwaiter {
     bool await_ready() const noexcept { return false; }
     void await_suspend(std::coroutine_handle<>) const noexcept {
@@ -128,7 +143,7 @@ class PromiseBase {
     PromiseBase& promise;
   };
 
-  std::suspend_always initial_suspend() const noexcept { return {}; }
+  InitialAwaiter initial_suspend() noexcept { return {*this}; }
   FinalAwaiter final_suspend() noexcept { return {*this}; }
   void unhandled_exception() { exception_ = std::current_exception(); }
 

@@ -5,7 +5,6 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "discovery/change.h"
@@ -13,6 +12,7 @@
 #include "discovery/registry.h"
 #include "middleware/base/crash_point.h"
 #include "middleware/base/limits.h"
+#include "middleware/base/text.h"
 #include "middleware/os/process.h"
 
 namespace weir::discovery {
@@ -93,14 +93,14 @@ absl::StatusOr<uint32_t> Registry::FreeIndexInTopic(const TopicRecord& topic, En
     if (publisher && topic.exclusive) {
       const std::optional<NodeRecord> node = tables_.ReadNode(other.node);
       return absl::AlreadyExistsError(
-          absl::StrCat("topic \"", absl::Utf8SafeCHexEscape(topic.name), "\" is exclusive and has a publisher: node \"",
-                       node ? absl::Utf8SafeCHexEscape(node->name) : "?", "\", process ", other.pid));
+          absl::StrCat("topic ", Quoted(topic.name), " is exclusive and has a publisher: node ",
+                       node ? Quoted(node->name) : "?", ", process ", other.pid, ". It must close first"));
     }
   }
   const uint32_t most = publisher ? topic.max_publishers : topic.max_subscribers;
   if (count < most && free) return *free;
   return absl::ResourceExhaustedError(absl::StrCat(
-      "topic \"", absl::Utf8SafeCHexEscape(topic.name), "\" has ", count, " ", NameOf(kind), "s, and ", waiting,
+      "topic ", Quoted(topic.name), " has ", count, " ", NameOf(kind), "s, and ", waiting,
       " closed ones with messages that are still held; it may have ", most, " (",
       publisher ? "max_publishers" : "max_subscribers", "), and ", kPublishersPerTopicMax, " with the closed ones"));
 }
@@ -140,8 +140,9 @@ absl::StatusOr<EndpointRecord> Registry::Reserve(const Change& change, const Top
     ++endpoint;
   }
   if (endpoint == kEndpointsMax) {
-    return absl::ResourceExhaustedError(absl::StrCat("domain ", path_, " has ", kEndpointsMax,
-                                                     " publishers and subscribers, and more are not possible"));
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "domain ", path_, " has ", kEndpointsMax, " publishers and subscribers, and more are not possible; this ",
+        NameOf(record.kind), " of topic ", Quoted(topic.name), " was not made"));
   }
   record.endpoint = endpoint;
   record.state = EndpointState::kCreating;

@@ -7,49 +7,19 @@
 #include <iterator>
 #include <optional>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "discovery/registry_layout.h"
 #include "middleware/base/limits.h"
 #include "middleware/base/strings.h"
+#include "middleware/base/text.h"
 #include "middleware/os/directory.h"
 
 namespace weir::discovery {
 namespace {
 
-// Bytes of the UTF-8 character at the start of `text`, 0 if there is none (RFC 3629: no overlong forms, no surrogates,
-// nothing beyond U+10FFFF).
-size_t Utf8Length(std::string_view text) {
-  const auto byte = [&](size_t i) { return i < text.size() ? static_cast<uint8_t>(text[i]) : uint8_t{0}; };
-  const auto in = [&](size_t i, uint8_t low, uint8_t high) { return byte(i) >= low && byte(i) <= high; };
-  const uint8_t first = byte(0);
-  if (first < 0x80) return 1;
-  if (first >= 0xC2 && first <= 0xDF) return in(1, 0x80, 0xBF) ? 2 : 0;
-  if (first >= 0xE0 && first <= 0xEF) {
-    const uint8_t low = first == 0xE0 ? 0xA0 : 0x80;
-    const uint8_t high = first == 0xED ? 0x9F : 0xBF;
-    return in(1, low, high) && in(2, 0x80, 0xBF) ? 3 : 0;
-  }
-  if (first >= 0xF0 && first <= 0xF4) {
-    const uint8_t low = first == 0xF0 ? 0x90 : 0x80;
-    const uint8_t high = first == 0xF4 ? 0x8F : 0xBF;
-    return in(1, low, high) && in(2, 0x80, 0xBF) && in(3, 0x80, 0xBF) ? 4 : 0;
-  }
-  return 0;
-}
-
-bool IsControl(std::string_view character) {
-  const auto first = static_cast<uint8_t>(character[0]);
-  if (first < 0x20 || first == 0x7F) return true;
-  return character.size() == 2 && first == 0xC2 && static_cast<uint8_t>(character[1]) < 0xA0;  // U+0080 to U+009F
-}
-
 absl::Status Broken(std::string_view object, std::string_view name, std::string_view rule) {
-  // A name of megabytes is not repeated whole.
-  const std::string_view shown = name.substr(0, 2 * kNameBytesMax);
-  return absl::InvalidArgumentError(absl::StrCat(AsAbsl(object), " name \"", absl::CHexEscape(AsAbsl(shown)),
-                                                 shown.size() < name.size() ? "..." : "", "\": ", AsAbsl(rule)));
+  return absl::InvalidArgumentError(absl::StrCat(AsAbsl(object), " name ", Quoted(name), ": ", AsAbsl(rule)));
 }
 
 absl::Status CheckText(std::string_view object, std::string_view name, size_t bytes_max) {
@@ -110,12 +80,28 @@ absl::Status CheckDomainName(std::string_view name) {
   return absl::OkStatus();
 }
 
-Root ResolveRoot(std::string_view given) {
-  if (!given.empty()) return {.path = std::string(given), .is_default = false};
-  std::string path = os::DefaultRoot();
-  const char* variable = std::getenv("WEIR_ROOT");
-  const bool from_variable = variable != nullptr && path == variable;
-  return {.path = std::move(path), .is_default = !from_variable};
+absl::StatusOr<Root> ResolveRoot(std::string_view given) {
+  Root root;
+  std::string_view source = "NodeOptions::root";
+  if (!given.empty()) {
+    root.path = std::string(given);
+  } else {
+    root.path = os::DefaultRoot();
+    const char* variable = std::getenv("WEIR_ROOT");
+    root.is_default = variable == nullptr || root.path != variable;
+    source = "$WEIR_ROOT";
+  }
+  // Two programs that were started in different directories would not meet, and chdir() would move a domain.
+  if (root.path.front() != '/') {
+    return absl::InvalidArgumentError(absl::StrCat(AsAbsl(source), " is ", Quoted(root.path),
+                                                   ", which is relative to wherever a program is started; it must be "
+                                                   "an absolute path, such as \"/dev/shm/robot\""));
+  }
+  if (root.path.find('\0') != std::string::npos) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(AsAbsl(source), " is ", Quoted(root.path), "; a path cannot contain a NUL byte"));
+  }
+  return root;
 }
 
 std::string HexOf(const Hash128& hash) {

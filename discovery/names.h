@@ -7,24 +7,25 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "middleware/base/hash.h"
 #include "middleware/base/words.h"
 
 namespace weir::discovery {
 
-// Errors are InvalidArgument and name the object, its value (escaped) and the rule that it breaks.
+// Errors are InvalidArgument and name the object, its value (quoted, see base/text.h) and the rule that it breaks.
 absl::Status CheckTopicName(std::string_view name);
 absl::Status CheckNodeName(std::string_view name);
 absl::Status CheckDomainName(std::string_view name);
 absl::Status CheckTypeName(std::string_view name);
 
 // `given` if not empty, else $WEIR_ROOT, else "/dev/shm/weir-<uid>". `is_default`: it is the last of the three, which
-// we may make and remove. The other two are somebody's decision and stay.
+// we may make and remove. The other two are somebody's decision and stay. InvalidArgument: not an absolute path.
 struct Root {
   std::string path;
   bool is_default = false;
 };
-Root ResolveRoot(std::string_view given);
+absl::StatusOr<Root> ResolveRoot(std::string_view given);
 
 // The files of a domain.
 enum class FileKind { kPool, kQueue, kTable, kWake };

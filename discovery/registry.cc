@@ -2,13 +2,13 @@
 
 #include <utility>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "discovery/change.h"
 #include "discovery/cleanup.h"
 #include "middleware/base/crash_point.h"
 #include "middleware/base/strings.h"
+#include "middleware/base/text.h"
 #include "middleware/os/clock.h"
 #include "middleware/os/directory.h"
 #include "middleware/os/process.h"
@@ -52,7 +52,7 @@ absl::StatusOr<std::shared_ptr<Registry>> Registry::Join(const DomainOptions& op
   const uint64_t deadline_ns = DeadlineAfter(options.timeout);
   for (uint32_t round = 1;; ++round) {
     // Not make_shared: the constructor is private.
-    std::shared_ptr<Registry> registry(new Registry(options, ResolveRoot(options.root)));
+    std::shared_ptr<Registry> registry(new Registry(options, *root));
     registry->guard_ = *guard;
     registry->left_.store(true, std::memory_order_relaxed);  // until there is something to leave; one thread has it yet
     absl::Status status = registry->Open();
@@ -69,6 +69,8 @@ absl::StatusOr<std::shared_ptr<Registry>> Registry::Join(const DomainOptions& op
 // Directory, registry file, lock descriptors: from what has a name now. Checked again once the lock is held.
 absl::Status Registry::Open() {
   absl::StatusOr<os::DomainDirectory> directory = os::OpenDomainDirectory(root_.path, domain_, os::IfMissing::kCreate);
+  const absl::StatusOr<Root> root = ResolveRoot(options.root);
+  if (!root.ok()) return root.status();
   if (!directory.ok()) return directory.status();
   directory_ = std::move(directory->dir);
   modes_ = directory->modes;
@@ -214,7 +216,7 @@ absl::Status Registry::CheckUsable() const {
   if (absl::Status status = guard_.Check(); !status.ok()) return status;
   // relaxed: a call that races with Leave() may come before or after it.
   if (left_.load(std::memory_order_relaxed)) {
-    return absl::FailedPreconditionError(absl::StrCat("node \"", node_name_, "\" has left domain ", path_));
+    return absl::FailedPreconditionError(absl::StrCat("node ", Quoted(node_name_), " has left domain ", path_));
   }
   return CheckPlace();
 }
@@ -227,7 +229,7 @@ absl::StatusOr<std::unique_ptr<Registry::Change>> Registry::BeginChange() {
   // If somebody took us for dead (all our descriptors were closed behind our back), we are.
   if (!liveness_.IsAlive(node_, node_incarnation_)) {
     return absl::FailedPreconditionError(
-        absl::StrCat("node \"", node_name_, "\" is no longer registered in domain ", path_,
+        absl::StrCat("node ", Quoted(node_name_), " is no longer registered in domain ", path_,
                      ": it lost its lock (were all file descriptors of the process closed?)"));
   }
   Cleanup(tables_, directory_, liveness_, node_).Run();

@@ -55,7 +55,9 @@ absl::Status CreateRegistryFile(int dir_fd, mode_t mode) {
 
 absl::StatusOr<RegistryFile> OpenRegistryFile(int dir_fd, os::Access access, const std::string& path) {
   absl::StatusOr<os::FileDescriptor> file = os::OpenFile(dir_fd, kRegistryFileName, access);
-  if (!file.ok()) return file.status();
+  if (!file.ok()) {
+    return absl::Status(file.status().code(), absl::StrCat("domain ", path, ": ", file.status().message()));
+  }
   const absl::StatusOr<uint64_t> bytes = os::FileBytes(file->get());
   if (!bytes.ok()) return bytes.status();
   if (*bytes < kPageBytes) return NotARegistry(path, absl::StrCat("it has only ", *bytes, " bytes"));

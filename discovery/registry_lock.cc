@@ -5,10 +5,10 @@
 #include <cstdint>
 
 #include "absl/status/statusor.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "discovery/liveness.h"
 #include "middleware/base/crash_point.h"
+#include "middleware/base/text.h"
 #include "middleware/os/clock.h"
 #include "middleware/os/process.h"
 
@@ -19,7 +19,7 @@ std::string NameOfHolder(uint32_t pid) {
   if (pid == 0) return "another process";
   const auto signed_pid = static_cast<int32_t>(pid);
   const std::string name = os::ProcessName(signed_pid);
-  return absl::StrCat("process ", signed_pid, name.empty() ? "" : absl::StrCat(" (", absl::CHexEscape(name), ")"));
+  return absl::StrCat("process ", signed_pid, name.empty() ? "" : absl::StrCat(" (", Quoted(name), ")"));
 }
 
 }  // namespace
@@ -50,7 +50,9 @@ absl::Status RegistryLock::LockBefore(uint64_t deadline_ns) {
   }
   const uint32_t holder = header_.lock_holder_pid.load(queue::kRelaxed);
   EndBusy();
-  if (!locked.ok()) return locked.status();
+  if (!locked.ok()) {
+    return absl::Status(locked.status().code(), absl::StrCat("cannot lock ", object_, ": ", locked.status().message()));
+  }
   return absl::UnavailableError(absl::StrCat(NameOfHolder(holder), " is changing ", object_,
                                              " and did not finish within ", absl::FormatDuration(timeout_)));
 }

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "middleware/base/strings.h"
 #include "middleware/os/directory.h"
 
 namespace weir::discovery {
@@ -25,14 +24,15 @@ std::vector<Record> ReadAll(const Tables& tables, uint32_t count, uint32_t* unre
 }  // namespace
 
 absl::StatusOr<std::vector<std::string>> ListDomains(std::string_view given_root) {
-  const Root root = ResolveRoot(given_root);
-  absl::StatusOr<os::FileDescriptor> directory = os::OpenRootDirectory(root.path);
+  const absl::StatusOr<Root> root = ResolveRoot(given_root);
+  if (!root.ok()) return root.status();
+  absl::StatusOr<os::FileDescriptor> directory = os::OpenRootDirectory(root->path);
   if (!directory.ok()) return directory.status();
   absl::StatusOr<std::vector<std::string>> names = os::ListDirectory(directory->get());
   if (!names.ok()) return names.status();
   std::erase_if(*names, [&](const std::string& name) {
     if (!CheckDomainName(name).ok()) return true;
-    const auto domain = os::OpenDomainDirectory(root.path, name, os::IfMissing::kFail);
+    const auto domain = os::OpenDomainDirectory(root->path, name, os::IfMissing::kFail);
     // An empty directory is what is left for a moment of a domain that is being made or removed. A registry that may
     // not be opened is one too.
     return !domain.ok() ||
@@ -44,11 +44,14 @@ absl::StatusOr<std::vector<std::string>> ListDomains(std::string_view given_root
 
 absl::StatusOr<Snapshot> Snapshot::Open(std::string_view given_root, std::string_view domain) {
   if (absl::Status status = CheckDomainName(domain); !status.ok()) return status;
-  const Root root = ResolveRoot(given_root);
-  absl::StatusOr<os::DomainDirectory> directory = os::OpenDomainDirectory(root.path, domain, os::IfMissing::kFail);
+  const absl::StatusOr<Root> root = ResolveRoot(given_root);
+  if (!root.ok()) return root.status();
+  absl::StatusOr<os::DomainDirectory> directory = os::OpenDomainDirectory(root->path, domain, os::IfMissing::kFail);
   if (!directory.ok()) return directory.status();
   Snapshot snapshot;
-  snapshot.path_ = absl::StrCat(root.path, "/", AsAbsl(domain));
+  snapshot.root_ = root->path;
+  snapshot.domain_ = std::string(domain);
+  snapshot.path_ = absl::StrCat(root->path, "/", snapshot.domain_);
   snapshot.directory_ = std::move(directory->dir);
   absl::StatusOr<RegistryFile> file = OpenRegistryFile(snapshot.directory_.get(), os::Access::kRead, snapshot.path_);
   if (!file.ok()) return file.status();

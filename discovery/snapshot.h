@@ -1,8 +1,8 @@
 // A domain seen from outside: for tools that only look. Maps the registry read-only, takes no lock, needs no place in
 // it, leaves no trace. What it returns is whole entry by entry, not all entries of one moment.
 //
-// Thread-safe. Every call copies and allocates. It stays on the registry it was opened on: if that was removed,
-// IsCurrent() is false, and a new one is to be opened.
+// Thread-safe. Every call copies and allocates. It stays on the registry it was opened on: if that was removed, moved
+// away or replaced, IsCurrent() is false, and a new one is to be opened.
 #ifndef WEIR_DISCOVERY_SNAPSHOT_H_
 #define WEIR_DISCOVERY_SNAPSHOT_H_
 
@@ -56,6 +56,8 @@ class Snapshot {
  private:
   Snapshot() = default;
 
+  std::string root_;
+  std::string domain_;
   std::string path_;
   os::FileDescriptor directory_;
   RegistryFile file_;

@@ -5,7 +5,6 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "discovery/change.h"
@@ -14,14 +13,11 @@
 #include "middleware/base/crash_point.h"
 #include "middleware/base/hash.h"
 #include "middleware/base/limits.h"
+#include "middleware/base/text.h"
 #include "middleware/os/file.h"
 
 namespace weir::discovery {
 namespace {
-
-std::string Quoted(const std::string& name) {
-  return absl::StrCat("\"", absl::Utf8SafeCHexEscape(name), "\"");
-}
 
 std::string Describe(const std::string& name, uint32_t kind, uint64_t id, uint64_t bytes, uint32_t align,
                      const Hash128& schema) {
@@ -111,7 +107,10 @@ absl::StatusOr<TopicRecord> Registry::FindOrMakeTopic(const Change& change, cons
   }
   // A death between here and "live" leaves a schema file that no topic names, for RemoveOrphanFiles(); one between
   // "live" and the first endpoint leaves a topic without endpoints, for FreeEmptyTopics().
-  if (absl::Status status = WriteSchema(change, spec.type); !status.ok()) return status;
+  if (absl::Status status = WriteSchema(change, spec.type); !status.ok()) {
+    return absl::Status(status.code(),
+                        absl::StrCat("topic ", Quoted(spec.name), ": cannot store its schema: ", status.message()));
+  }
   WEIR_CRASH_POINT("registry.topic.after_schema");
   TopicEntry& entry = tables_.topic(index);
   {

@@ -38,9 +38,26 @@ absl::StatusCode CodeOf(int error) {
     case ENXIO:       // a socket or a FIFO where a file should be
     case EOPNOTSUPP:  // a filesystem without fallocate or O_TMPFILE
     case ENOSYS:
+    case EBADF:  // somebody closed a descriptor of ours
       return absl::StatusCode::kFailedPrecondition;
     default:
       return absl::StatusCode::kInternal;
+  }
+}
+
+// What to do, where the kernel's own words do not say it.
+const char* HintFor(int error) {
+  switch (error) {
+    case ENOSPC:
+      return ". The file system is full: df -h and df -i show it; remove what nobody needs, or give it more";
+    case EMFILE:
+      return ". This process has as many descriptors as it may: ulimit -n raises the limit";
+    case ENOMEM:
+      return ". No memory, or more mappings than sysctl vm.max_map_count allows";
+    case EBADF:
+      return ". Did something close descriptors that it had not opened?";
+    default:
+      return "";
   }
 }
 
@@ -51,7 +68,7 @@ absl::Status ErrnoStatus(int error, std::string_view what) {
   // The GNU one, which returns the text and uses the buffer only for numbers that it does not know. strerror() is not
   // safe with threads.
   const char* text = strerror_r(error, buffer, sizeof(buffer));
-  return absl::Status(CodeOf(error), absl::StrCat(AsAbsl(what), ": ", text, " (errno ", error, ")"));
+  return absl::Status(CodeOf(error), absl::StrCat(AsAbsl(what), ": ", text, " (errno ", error, ")", HintFor(error)));
 }
 
 }  // namespace weir::os

@@ -67,6 +67,17 @@ PoolWriter::PoolWriter(os::FileDescriptor file, os::Mapping mapping, const PoolO
   history_ = History(reinterpret_cast<History::Entry*>(base() + kPoolHistoryOffset), options.history);
 }
 
+uint64_t PoolWriter::body_bytes_max() const {
+  const uint64_t first =
+      RoundUp(SlotsOffset(static_cast<uint32_t>(history_.entry_count())), uint64_t{kGranuleBytesMin} << granule_shift_);
+  for (uint32_t size_class = classes_.count(); size_class-- > 0;) {
+    if (first + classes_.stride(size_class) <= bytes_max_) {
+      return std::min(classes_.capacity(size_class), kBodyBytesMax);
+    }
+  }
+  return 0;
+}
+
 SlotId PoolWriter::TakeFreeLarger(uint64_t body_bytes) {
   for (uint32_t size_class = classes_.ClassFor(body_bytes); size_class < classes_.count(); ++size_class) {
     if (free_[size_class].empty()) continue;

@@ -105,6 +105,8 @@ class PoolWriter {
   size_t slot_count() const { return slots_.size(); }
   uint64_t bytes_committed() const { return committed_; }
   uint64_t bytes_max() const { return bytes_max_; }
+  // The longest body that fits into the pool when nothing else is in it.
+  uint64_t body_bytes_max() const;
 
   // Slots of one message hang together in a chain that starts at its first one.
   SlotId next(SlotId slot) const { return slots_[slot].next; }

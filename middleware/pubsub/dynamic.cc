@@ -8,9 +8,9 @@
 #include <optional>
 #include <utility>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "middleware/base/strings.h"
+#include "middleware/base/text.h"
 #include "middleware/os/clock.h"
 #include "middleware/os/process.h"
 #include "middleware/pubsub/node_core.h"
@@ -96,10 +96,6 @@ absl::Status CheckOwner(const internal::RawLoan& loan) {
   return absl::FailedPreconditionError("this loan is of the process that forked this one, which cannot use it");
 }
 
-std::string Quoted(std::string_view topic) {
-  return absl::StrCat("\"", absl::Utf8SafeCHexEscape(AsAbsl(topic)), "\"");
-}
-
 // The type as it stands in the registry now. NotFound.
 absl::StatusOr<MessageType> ReadTopicType(const discovery::Registry& registry, std::string_view topic) {
   const auto record = registry.FindTopic(topic);
@@ -118,7 +114,11 @@ absl::StatusOr<MessageType> ReadTopicType(const discovery::Registry& registry, s
   }
   if (record->schema_bytes != 0) {
     auto schema = registry.ReadSchema(record->schema_hash);
-    if (!schema.ok()) return schema.status();
+    if (!schema.ok()) {
+      return absl::Status(
+          schema.status().code(),
+          absl::StrCat("topic ", Quoted(topic), ": its schema cannot be read: ", schema.status().message()));
+    }
     type.schema = *std::move(schema);
   }
   return type;
@@ -126,6 +126,7 @@ absl::StatusOr<MessageType> ReadTopicType(const discovery::Registry& registry, s
 
 absl::StatusOr<MessageType> WaitForType(const internal::NodeCore& node, std::string_view topic, WaitForTopic wait) {
   if (absl::Status status = node.CheckOwner(); !status.ok()) return status;
+  if (absl::Status status = discovery::CheckTopicName(topic); !status.ok()) return status;  // it will never exist
   const uint64_t timeout_ns =
       static_cast<uint64_t>(std::max<int64_t>(0, absl::ToInt64Nanoseconds(wait.timeout)));  // below 2^63
   const uint64_t deadline_ns = os::MonotonicNow() + timeout_ns;

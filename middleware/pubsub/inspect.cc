@@ -15,6 +15,7 @@
 #include "discovery/names.h"
 #include "discovery/snapshot.h"
 #include "middleware/base/strings.h"
+#include "middleware/base/text.h"
 #include "middleware/metrics/counters_layout.h"
 #include "middleware/os/clock.h"
 #include "middleware/os/fork_guard.h"
@@ -270,7 +271,7 @@ struct Inspector::Impl {
     absl::StatusOr<Snapshot> opened = Snapshot::Open(options.root, options.domain);
     if (absl::IsNotFound(opened.status())) {
       return absl::NotFoundError(absl::StrCat("there is no domain \"", options.domain, "\" in ",
-                                              discovery::ResolveRoot(options.root).path, ": nobody is in it"));
+                                              discovery::ResolveRoot(options.root)->path, ": nobody is in it"));
     }
     if (!opened.ok()) return opened.status();
     registry = *std::move(opened);
@@ -303,11 +304,11 @@ absl::StatusOr<std::string> Inspector::ReadSchema(std::string_view topic) {
   const auto record = impl_->registry->FindTopic(topic);
   if (!record.has_value()) {
     return absl::NotFoundError(
-        absl::StrCat("there is no topic \"", AsAbsl(topic), "\" in domain \"", impl_->options.domain, "\""));
+        absl::StrCat("there is no topic ", Quoted(topic), " in domain \"", impl_->options.domain, "\""));
   }
   if (record->schema_bytes == 0) {
     return absl::NotFoundError(
-        absl::StrCat("topic \"", AsAbsl(topic), "\" has no schema: its type is ", record->type_name));
+        absl::StrCat("topic ", Quoted(topic), " has no schema: its type is ", Quoted(record->type_name)));
   }
   return impl_->registry->ReadSchema(record->schema_hash);
 }

@@ -1,13 +1,16 @@
 #include "middleware/pubsub/node_core.h"
 
 #include <algorithm>
+#include <bit>
 #include <span>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "middleware/base/hash.h"
+#include "middleware/base/limits.h"
 #include "middleware/base/strings.h"
+#include "middleware/base/text.h"
 #include "middleware/os/clock.h"
 #include "middleware/os/futex.h"
 #include "middleware/os/membarrier.h"
@@ -62,8 +65,33 @@ discovery::TopicSpec MakeTopicSpec(std::string_view topic, const MessageType& ty
 }
 
 absl::Status CheckType(const MessageType& type) {
-  if (type.kind != MessageKind::kCapnp || !type.name.empty()) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat("this Cap'n Proto type cannot be a topic's: ", type.schema));
+  if (type.kind == MessageKind::kCapnp && type.name.empty()) {
+    return absl::FailedPreconditionError(absl::StrCat("this Cap'n Proto type cannot be a topic's: ", type.schema));
+  }
+  if (type.kind > MessageKind::kCapnp) {
+    return absl::InvalidArgumentError(absl::StrCat("type ", Quoted(type.name), " is of kind ",
+                                                   static_cast<uint32_t>(type.kind), ", which there is not"));
+  }
+  const bool plain = type.kind == MessageKind::kPlain;
+  const bool aligned = std::has_single_bit(type.body_align) && type.body_align <= kCacheLineBytes;
+  const bool sized = plain ? type.body_bytes >= 1 && type.body_bytes <= kBodyBytesMax : type.body_bytes == 0;
+  if (sized && (!plain || aligned)) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("type ", Quoted(type.name), " is a ", NameOf(type.kind), " with ", type.body_bytes,
+                   " bytes aligned to ", type.body_align, "; a ", NameOf(MessageKind::kPlain), " has 1 to ",
+                   kBodyBytesMax, " bytes, aligned to 1, 2, 4 ... ", kCacheLineBytes, ", and other types say 0 bytes"));
+}
+
+const char* NameOf(MessageKind kind) {
+  switch (kind) {
+    case MessageKind::kBytes:
+      return "run of bytes";
+    case MessageKind::kPlain:
+      return "plain struct";
+    case MessageKind::kCapnp:
+      return "Cap'n Proto struct";
+  }
+  return "type of a kind that this version of Weir does not know";
 }
 
 absl::Status CheckInRange(std::string_view option, uint64_t value, uint64_t min, uint64_t max) {

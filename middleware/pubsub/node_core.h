@@ -62,7 +62,11 @@ void SleepOn(const std::atomic<uint32_t>* word, uint32_t value, uint64_t deadlin
 discovery::TopicSpec MakeTopicSpec(std::string_view topic, const MessageType& type, const TopicOptions& options);
 
 // FailedPrecondition if the type could not be described (then its schema is the reason, see CapnpType).
+// InvalidArgument if it cannot be: its kind, its size, its alignment.
 absl::Status CheckType(const MessageType& type);
+
+// For messages: "plain struct".
+const char* NameOf(MessageKind kind);
 
 // InvalidArgument, naming the option, its value and its limits.
 absl::Status CheckInRange(std::string_view option, uint64_t value, uint64_t min, uint64_t max);

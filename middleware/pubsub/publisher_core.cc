@@ -8,6 +8,7 @@
 #include "middleware/base/crash_point.h"
 #include "middleware/base/prefetch.h"
 #include "middleware/base/strings.h"
+#include "middleware/base/text.h"
 #include "middleware/os/fifo.h"
 #include "middleware/os/futex.h"
 #include "middleware/os/membarrier.h"
@@ -39,20 +40,28 @@ absl::Status CheckOptions(const PublisherOptions& options, const MessageType& ty
       !s.ok()) {
     return s;
   }
-  if (absl::Status s =
-          CheckInRange("PublisherOptions::pool_bytes_initial", options.pool_bytes_initial, 0, options.pool_bytes_max);
-      !s.ok()) {
-    return s;
+  if (options.pool_bytes_initial > options.pool_bytes_max) {
+    return absl::InvalidArgumentError(absl::StrCat("PublisherOptions::pool_bytes_initial is ",
+                                                   options.pool_bytes_initial, ", more than pool_bytes_max, which is ",
+                                                   options.pool_bytes_max));
   }
   if (options.max_block < absl::ZeroDuration() || options.max_block > absl::Hours(1)) {
     return absl::InvalidArgumentError(absl::StrCat(
         "PublisherOptions::max_block is ", absl::FormatDuration(options.max_block), "; it must be between 0 and 1 h"));
   }
-  const uint64_t smallest = pool::SlotsOffset(options.history) + pool::kSlotHeaderBytes + type.body_bytes;
-  if (smallest > options.pool_bytes_max) {
-    return absl::InvalidArgumentError(absl::StrCat("PublisherOptions::pool_bytes_max is ", options.pool_bytes_max,
-                                                   "; one ", type.name, " of ", type.body_bytes, " bytes needs ",
-                                                   smallest));
+  if (absl::Status s = CheckInRange("PublisherOptions::metrics", static_cast<uint64_t>(options.metrics), 0,
+                                    static_cast<uint64_t>(Metrics::kOff));
+      !s.ok()) {
+    return s;
+  }
+  // A history that fills the pool would leave no slot for a loan, and so end the publishing for good.
+  const uint64_t granule = uint64_t{kGranuleBytesMin} << pool::GranuleShiftFor(options.pool_bytes_max);
+  const uint64_t stride = pool::SlotStride(type.body_bytes, granule);
+  const uint64_t needed = pool::SlotsOffset(options.history) + (uint64_t{options.history} + 1) * stride;
+  if (needed > options.pool_bytes_max) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "PublisherOptions::pool_bytes_max is ", options.pool_bytes_max, "; a history of ", options.history,
+        " messages and one more, of type ", Quoted(type.name), " with ", type.body_bytes, " bytes, need ", needed));
   }
   return absl::OkStatus();
 }
@@ -104,7 +113,7 @@ absl::StatusOr<PublisherCore*> PublisherCore::Create(std::shared_ptr<NodeCore> n
   }
   if (!status.ok()) {
     node->registry().AbandonPublisher(*slot).IgnoreError();  // else the next cleanup does it
-    return status;
+    return absl::Status(status.code(), absl::StrCat("publisher of \"", AsAbsl(topic), "\": ", status.message()));
   }
   auto* core = new PublisherCore(std::move(node), topic, type, options, *slot, *std::move(pool));
   core->Refresh();

@@ -98,8 +98,8 @@ absl::Status PublisherCore::SetSegments(LoanState& loan, std::span<const Segment
 
 absl::StatusOr<PublisherCore::SlotId> PublisherCore::TakeSlotAtOnce(uint64_t body_bytes) {
   if (body_bytes > kBodyBytesMax) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("publisher of \"", topic_name_, "\": a slot of ", body_bytes, " bytes; at most ", kBodyBytesMax));
+    return absl::InvalidArgumentError(absl::StrCat("publisher of \"", topic_name_, "\": ", body_bytes,
+                                                   " bytes in one piece; at most ", kBodyBytesMax, " are possible"));
   }
   if (const SlotId slot = pool_->TakeFree(body_bytes); slot != kNoSlot) return slot;
   ReclaimPass();
@@ -110,6 +110,12 @@ absl::StatusOr<PublisherCore::SlotId> PublisherCore::TakeSlotAtOnce(uint64_t bod
 absl::StatusOr<PublisherCore::SlotId> PublisherCore::TakeSlot(uint64_t body_bytes) {
   absl::StatusOr<SlotId> carved = TakeSlotAtOnce(body_bytes);
   if (carved.ok() || body_bytes > kBodyBytesMax) return carved;
+  if (const uint64_t longest = pool_->body_bytes_max(); body_bytes > longest) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "publisher of \"", topic_name_, "\": ", body_bytes, " bytes in one piece never fit: the pool may have ",
+        pool_->bytes_max(), " bytes (PublisherOptions::pool_bytes_max), in which the longest message has ", longest,
+        ". Make the pool larger or the message shorter"));
+  }
 
   // The pool cannot grow. What is missing may lie beyond what one pass frees, or in larger slots, or be held by
   // somebody dead; the last costs the registry's lock.

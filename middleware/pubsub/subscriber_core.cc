@@ -31,6 +31,11 @@ absl::Status CheckOptions(const SubscriberOptions& options) {
       !s.ok()) {
     return s;
   }
+  if (absl::Status s = CheckInRange("SubscriberOptions::metrics", static_cast<uint64_t>(options.metrics), 0,
+                                    static_cast<uint64_t>(Metrics::kOff));
+      !s.ok()) {
+    return s;
+  }
   return CheckInRange("SubscriberOptions::when_full", static_cast<uint64_t>(options.when_full), 0,
                       queue::kWhenFullCount - 1);
 }
@@ -53,7 +58,11 @@ absl::StatusOr<SubscriberCore*> SubscriberCore::Create(std::shared_ptr<NodeCore>
                                               .when_full = static_cast<queue::WhenFull>(options.when_full),
                                               .flags = 0};
   const auto make_files = [&core](const discovery::SubscriberSlot& s, uint64_t history_total,
-                                  discovery::SubscriberRecord& r) { return core->MakeFiles(s, history_total, r); };
+                                  discovery::SubscriberRecord& r) -> absl::Status {
+    const absl::Status made = core->MakeFiles(s, history_total, r);
+    if (made.ok()) return made;
+    return absl::Status(made.code(), absl::StrCat("subscriber of \"", core->topic_name_, "\": ", made.message()));
+  };
   auto slot = ReserveInTopic(
       registry, MakeTopicSpec(topic, type, options.topic),
       [&](const discovery::TopicSpec& spec) { return registry.AddSubscriber(spec, record, make_files); });
@@ -285,7 +294,9 @@ SubscriberCore::Source* SubscriberCore::OpenSource(PublisherIndex index, Incarna
       pool::PoolReader::Open(node_->registry().directory(),
                              discovery::EndpointFileName(discovery::FileKind::kPool, incarnation), incarnation, index);
   if (!pool.ok()) {
-    last_error_ = pool.status();
+    last_error_ =
+        absl::Status(pool.status().code(), absl::StrCat("a message of \"", topic_name_, "\" from publisher ", index,
+                                                        ", whose pool cannot be used: ", pool.status().message()));
     return nullptr;
   }
   source = std::make_unique<Source>();
@@ -296,7 +307,7 @@ SubscriberCore::Source* SubscriberCore::OpenSource(PublisherIndex index, Incarna
 bool SubscriberCore::OpenSegments(Held& held, Source& source, const pool::SlotHeader& header, uint32_t segment_count) {
   held.further.clear();
   if (absl::Status status = source.pool.Segments(header, segment_count, held.further); !status.ok()) {
-    last_error_ = status;
+    last_error_ = absl::Status(status.code(), absl::StrCat("topic \"", topic_name_, "\": ", status.message()));
     return false;
   }
   for (const Segment& segment : held.further) held.total_bytes += segment.size();

@@ -72,12 +72,12 @@ TEST(NamesTest, FileNamesAreReadBack) {
 
 TEST(NamesTest, TheDefaultRootIsKnownAsSuch) {
   unsetenv("WEIR_ROOT");
-  EXPECT_TRUE(ResolveRoot("").is_default);
-  EXPECT_EQ(ResolveRoot("").path.rfind("/dev/shm/weir-", 0), 0u);
-  EXPECT_FALSE(ResolveRoot("/x").is_default);
+  EXPECT_TRUE(ResolveRoot("")->is_default);
+  EXPECT_EQ(ResolveRoot("")->path.rfind("/dev/shm/weir-", 0), 0u);
+  EXPECT_FALSE(ResolveRoot("/x")->is_default);
   setenv("WEIR_ROOT", "/somewhere", 1);
-  EXPECT_FALSE(ResolveRoot("").is_default);
-  EXPECT_EQ(ResolveRoot("").path, "/somewhere");
+  EXPECT_FALSE(ResolveRoot("")->is_default);
+  EXPECT_EQ(ResolveRoot("")->path, "/somewhere");
   unsetenv("WEIR_ROOT");
 }
 

@@ -46,7 +46,7 @@ TEST_F(RegistryTest, TheDefaultRootIsMadeAndRemoved) {
   // its own, and other domains there must survive.
   unsetenv("WEIR_ROOT");
   const std::string domain = "weir-test-" + std::to_string(getpid());
-  const std::string root = ResolveRoot("").path;
+  const std::string root = ResolveRoot("")->path;
   struct stat before;
   const bool existed = stat(root.c_str(), &before) == 0;
   absl::StatusOr<std::shared_ptr<Registry>> node = Registry::Join({.root = "", .domain = domain}, "n");

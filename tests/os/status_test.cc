@@ -11,7 +11,15 @@ namespace {
 
 TEST(ErrnoStatusTest, SaysWhatFailedAndTheNumber) {
   const absl::Status status = ErrnoStatus(ENOSPC, "no room for 4096 bytes in 'pool.1'");
-  EXPECT_EQ(status.message(), "no room for 4096 bytes in 'pool.1': No space left on device (errno 28)");
+  EXPECT_EQ(
+      status.message(),
+      "no room for 4096 bytes in 'pool.1': No space left on device (errno 28). The file system is full: df -h and "
+      "df -i show it; remove what nobody needs, or give it more");
+}
+
+TEST(ErrnoStatusTest, SaysWhatToDoWhereTheKernelsWordsDoNot) {
+  EXPECT_NE(std::string(ErrnoStatus(EMFILE, "it").message()).find("ulimit -n"), std::string::npos);
+  EXPECT_EQ(ErrnoStatus(ENOENT, "it").message(), "it: No such file or directory (errno 2)");
 }
 
 TEST(ErrnoStatusTest, TheCodeIsWhatTheCallerShouldDoNext) {
@@ -27,6 +35,7 @@ TEST(ErrnoStatusTest, TheCodeIsWhatTheCallerShouldDoNext) {
       {EEXIST, absl::StatusCode::kAlreadyExists},       {ELOOP, absl::StatusCode::kFailedPrecondition},
       {ENOTDIR, absl::StatusCode::kFailedPrecondition}, {ENOTEMPTY, absl::StatusCode::kFailedPrecondition},
       {EINVAL, absl::StatusCode::kInvalidArgument},     {EIO, absl::StatusCode::kInternal},
+      {EBADF, absl::StatusCode::kFailedPrecondition},
   };
   for (const Case& each : cases) EXPECT_EQ(ErrnoStatus(each.error, "it").code(), each.code) << "errno " << each.error;
 }

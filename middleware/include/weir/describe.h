@@ -17,7 +17,9 @@
 //
 // A described struct is compared with its topic field by field when an endpoint is created: names, types, offsets. The
 // first difference is named, with both sides: FailedPrecondition. A struct without description is known by its name,
-// size and alignment only; it meets described ones of the same three.
+// size and alignment only; it meets any other of the same three, described or not. So if one side is not described, a
+// field that changed its type or place goes unnoticed, and is read as what it is not: describe what more than one
+// program uses.
 //
 // A struct that is published is copied by nobody, so its padding goes along with whatever the slot held there: bytes of
 // earlier messages of the same publisher, zeros in a new slot. Do not compare structs with memcmp; who must not leak

@@ -1,6 +1,8 @@
 // What can be a message, and how a topic describes its type.
 //
-//   plain structs   any trivially copyable type; read and written in place; WEIR_STRUCT describes its fields
+//   plain structs   any trivially copyable type; read and written in place; WEIR_STRUCT describes its fields. Without
+//                   that a struct is known by name, size and alignment only: two programs whose structs agree in those
+//                   but have other fields are connected, and read each other's bytes as what they are not
 //   weir::Bytes     a run of bytes whose length is chosen per message
 //   Cap'n Proto     a generated struct type; include <weir/capnp.h>
 //

@@ -33,15 +33,18 @@ const std::shared_ptr<NodeCore>& CoreOf(const Node& node);
 
 class Node {
  public:
-  // Errors: InvalidArgument (a name), PermissionDenied or FailedPrecondition (the directory's owner, mode, or another
-  // layout number), ResourceExhausted (1,024 nodes, or /dev/shm is full), Unavailable (the registry's lock).
+  // Errors: InvalidArgument (a name, a root that is no absolute path, the timeout), NotFound (the root's parent),
+  // PermissionDenied or FailedPrecondition (the directory's owner, mode, or another layout number), ResourceExhausted
+  // (1,024 nodes, no descriptors, or /dev/shm is full), Unavailable (the registry's lock), DataLoss (the registry is
+  // none). docs/troubleshooting.md lists the messages.
   static absl::StatusOr<Node> Create(const NodeOptions& options = {}) {
     auto core = internal::CreateNode(options);
     if (!core.ok()) return core.status();
     return Node(*std::move(core));
   }
 
-  // `topic`: 1 to 255 bytes of UTF-8 without control characters, such as "scan/front".
+  // `topic`: 1 to 255 bytes of UTF-8 without control characters, such as "scan/front". It does not begin or end with
+  // '/', and no part between two '/' is empty, "." or "..".
   // Errors: InvalidArgument (topic or an option), FailedPrecondition (the topic has other options, or another type of
   // which this is no compatible version: the message names the first field that differs), AlreadyExists (a second
   // publisher of an exclusive topic), ResourceExhausted, Unavailable, DataLoss (the topic's schema file is damaged, and

@@ -11,11 +11,12 @@
 namespace weir {
 
 struct NodeOptions {
-  // 1 to 255 bytes. Empty: the program's name. Need not be unique.
+  // 1 to 255 bytes of UTF-8 without control characters. Empty: the program's name. Need not be unique.
   std::string name = {};
   // Everything in one domain sees each other. 1 to 127 bytes of [A-Za-z0-9._-], not beginning with a dot.
   std::string domain = "default";
-  // The directory that holds the domains. Empty: $WEIR_ROOT, else /dev/shm/weir-<uid>. A group domain, that is one
+  // The directory that holds the domains, as an absolute path. Empty: $WEIR_ROOT, which must be absolute too, else
+  // /dev/shm/weir-<uid>. A group domain, that is one
   // whose members run as different users, needs an explicit root with mode 2770.
   std::string root = {};
   // How long creating and closing may wait for the registry's lock.
@@ -60,7 +61,8 @@ struct PublisherOptions {
   // Shared memory committed at once. 0: as much as a publisher keeps free anyway, about 128 KiB, or one message if that
   // is longer.
   uint64_t pool_bytes_initial = 0;
-  // The pool never grows beyond this: 64 KiB to 64 GiB. Address space is reserved for it, memory is not.
+  // The pool never grows beyond this: 64 KiB to 64 GiB, and no less than the history and one message need. Address
+  // space is reserved for it, memory is not.
   uint64_t pool_bytes_max = uint64_t{1} << 30;
   // How long one Publish may wait for subscribers that chose kBlock: 0 to 1 h.
   absl::Duration max_block = absl::Milliseconds(100);

@@ -54,6 +54,7 @@ class Subscriber {
   Taken<T> TakeFor(absl::Duration timeout, const WaitStrategy& strategy = WaitStrategy()) {
     return Taken<T>(raw_.TakeFor(timeout, strategy));
   }
+  // How far off the deadline is, is asked once, when the call begins: setting the clock meanwhile changes nothing.
   Taken<T> TakeUntil(absl::Time deadline, const WaitStrategy& strategy = WaitStrategy()) {
     return Taken<T>(raw_.TakeUntil(deadline, strategy));
   }

@@ -267,6 +267,7 @@ void Cleanup::FreeDeadNodes() {
 }
 
 void Cleanup::FreeEmptyTopics() {
+  std::vector<Hash128> schemas;  // of topics that went
   for (uint32_t i = 0; i < kTopicsMax; ++i) {
     TopicEntry& topic = tables_.topic(i);
     if (topic_has_endpoints_[i] || StateWord(topic.state) == static_cast<uint32_t>(TopicState::kFree)) continue;
@@ -274,14 +275,14 @@ void Cleanup::FreeEmptyTopics() {
     const Hash128 hash{.high = topic.schema_hash_high.load(kRelaxed), .low = topic.schema_hash_low.load(kRelaxed)};
     PutState(topic.state, TopicState::kFree);
     WEIR_CRASH_POINT("registry.cleanup.topic_freed");
-    if (!has_schema) continue;
-    bool shared = false;
-    TopicRecord other;
-    for (uint32_t j = 0; j < kTopicsMax && !shared; ++j) {
-      shared = tables_.Read(j, other) == ReadResult::kRead && other.schema_bytes != 0 && other.schema_hash == hash;
-    }
-    if (!shared) RemoveByName(directory_, SchemaFileName(hash));
+    if (has_schema) schemas.push_back(hash);
   }
+  // One walk for all of them: reading an entry of garbage takes long, and there may be a thousand.
+  TopicRecord other;
+  for (uint32_t i = 0; i < kTopicsMax && !schemas.empty(); ++i) {
+    if (tables_.Read(i, other) == ReadResult::kRead && other.schema_bytes != 0) std::erase(schemas, other.schema_hash);
+  }
+  for (const Hash128& hash : schemas) RemoveByName(directory_, SchemaFileName(hash));
 }
 
 absl::Status Cleanup::RemoveOrphanFiles() {

@@ -29,6 +29,29 @@ std::string NodeNameOrDefault(std::string_view given) {
   return CheckNodeName(name).ok() ? name : absl::StrCat("process-", os::Pid());
 }
 
+// After a join for which something was missing: what it made goes again, unless somebody else is there by now. A
+// registry whose lock we have and in which no node stands is nobody's; who waits for its lock finds that it lost its
+// name, and starts again. Needs two descriptors, which are those of the join.
+void RemoveUnused(const Root& root, const std::string& domain) {
+  if (auto directory = os::OpenDomainDirectory(root.path, domain, os::IfMissing::kFail); directory.ok()) {
+    directory->root.reset();
+    const int dir_fd = directory->dir.get();
+    auto lock = os::LockDescriptor::Open(dir_fd, kRegistryFileName);
+    if (lock.ok()) {
+      if (!lock->TryLock(kChangeLockByte).value_or(false)) return;
+      if (!os::SameFile(lock->get(), dir_fd, kRegistryFileName).value_or(false)) return;
+      const absl::StatusOr<RegistryFile> file = OpenRegistryFile(dir_fd, os::Access::kRead, root.path);
+      if (!file.ok()) return;
+      for (uint32_t i = 0; i < kNodesMax; ++i) {
+        if (StateWord(file->tables.node(i).state) != static_cast<uint32_t>(NodeState::kFree)) return;
+      }
+      os::RemoveFile(dir_fd, kRegistryFileName).IgnoreError();
+    }
+  }
+  os::RemoveDomainDirectory(root.path, domain, root.is_default ? os::RemoveRoot::kIfEmpty : os::RemoveRoot::kNo)
+      .IgnoreError();
+}
+
 }  // namespace
 
 Registry::Registry(const DomainOptions& options, Root root)
@@ -46,6 +69,8 @@ absl::StatusOr<std::shared_ptr<Registry>> Registry::Join(const DomainOptions& op
   if (absl::Status status = CheckDomainName(options.domain); !status.ok()) return status;
   const std::string name = NodeNameOrDefault(node_name);
   if (absl::Status status = CheckNodeName(name); !status.ok()) return status;
+  const absl::StatusOr<Root> root = ResolveRoot(options.root);
+  if (!root.ok()) return root.status();
   const absl::StatusOr<os::ForkGuard> guard = os::ForkGuard::Current();
   if (!guard.ok()) return guard.status();
 
@@ -58,6 +83,10 @@ absl::StatusOr<std::shared_ptr<Registry>> Registry::Join(const DomainOptions& op
     absl::Status status = registry->Open();
     if (status.ok()) status = registry->Enter(deadline_ns, name, node_flags);
     if (status.ok()) return registry;
+    if (absl::IsResourceExhausted(status)) {
+      registry.reset();  // its descriptors may be what is missing
+      RemoveUnused(*root, options.domain);
+    }
     if (!absl::IsNotFound(status)) return status;
     if (round >= kRoundsMax || os::MonotonicNow() >= deadline_ns) {
       return absl::Status(status.code(), absl::StrCat("cannot join domain ", registry->path_, ": ", status.message()));
@@ -69,8 +98,6 @@ absl::StatusOr<std::shared_ptr<Registry>> Registry::Join(const DomainOptions& op
 // Directory, registry file, lock descriptors: from what has a name now. Checked again once the lock is held.
 absl::Status Registry::Open() {
   absl::StatusOr<os::DomainDirectory> directory = os::OpenDomainDirectory(root_.path, domain_, os::IfMissing::kCreate);
-  const absl::StatusOr<Root> root = ResolveRoot(options.root);
-  if (!root.ok()) return root.status();
   if (!directory.ok()) return directory.status();
   directory_ = std::move(directory->dir);
   modes_ = directory->modes;
@@ -79,9 +106,6 @@ absl::Status Registry::Open() {
   if (absl::IsNotFound(file.status())) {
     const absl::Status made = CreateRegistryFile(directory_.get(), modes_.shared_write);
     if (!made.ok() && !absl::IsAlreadyExists(made)) {
-      // The directory may have been made for this. Only an empty one goes.
-      os::RemoveDomainDirectory(root_.path, domain_, root_.is_default ? os::RemoveRoot::kIfEmpty : os::RemoveRoot::kNo)
-          .IgnoreError();
       return absl::Status(made.code(),
                           absl::StrCat("cannot make the registry of domain ", path_, ": ", made.message()));
     }

@@ -81,8 +81,9 @@ std::vector<EndpointRecord> Snapshot::Endpoints(uint32_t* unreadable) const {
 }
 
 bool Snapshot::IsCurrent() const {
-  const absl::StatusOr<bool> same = os::SameFile(file_.file.get(), directory_.get(), kRegistryFileName);
-  return same.ok() && *same;
+  // By the path, as everybody else finds it: the directory may have been moved away with the registry in it.
+  const absl::StatusOr<os::DomainDirectory> now = os::OpenDomainDirectory(root_, domain_, os::IfMissing::kFail);
+  return now.ok() && os::SameFile(file_.file.get(), now->dir.get(), kRegistryFileName).value_or(false);
 }
 
 }  // namespace weir::discovery

@@ -10,6 +10,7 @@
 #include "discovery/names.h"
 #include "middleware/base/crash_point.h"
 #include "middleware/base/strings.h"
+#include "middleware/os/process.h"
 
 namespace weir::discovery {
 namespace {
@@ -42,10 +43,9 @@ absl::Status CreateRegistryFile(int dir_fd, mode_t mode) {
   if (!mapping.ok()) return mapping.status();
   // Everything else is right as zeros.
   auto* header = reinterpret_cast<RegistryHeader*>(mapping->data());
-  const int64_t now_ns = absl::GetCurrentTimeNanos();
   header->facts = OurFacts();
-  header->facts.created_ns = static_cast<uint64_t>(now_ns);
-  header->next_incarnation.store(static_cast<uint64_t>(now_ns), queue::kRelaxed);
+  header->facts.created_ns = static_cast<uint64_t>(absl::GetCurrentTimeNanos());
+  header->next_incarnation.store(os::RandomBits(), queue::kRelaxed);
   mapping->Reset();
   WEIR_CRASH_POINT("registry.create.before_link");
   absl::Status linked = os::LinkFile(file->get(), dir_fd, kRegistryFileName);

@@ -74,8 +74,9 @@ struct RegistryHeader {
   // cleanup that always follows ends what was half made.
   Atomic<uint32_t> dirty_topic;
   uint32_t reserved[2];
-  // Writer: the lock's holder, +1 for each number given out. Starts at the nanoseconds of CLOCK_REALTIME, so that a
-  // later registry under the same name does not repeat the file names of an earlier one. A death wastes a number.
+  // Writer: the lock's holder, +1 for each number given out. Starts at a random number, so that a later registry under
+  // the same name does not repeat the file names of an earlier one, whose processes may still be there. (Not at the
+  // time: that can be set back.) A death wastes a number.
   Atomic<uint64_t> next_incarnation;
 };
 

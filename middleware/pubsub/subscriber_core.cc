@@ -159,14 +159,14 @@ RawTaken SubscriberCore::Invalid(absl::Status why) {
 }
 
 // A free borrow entry for a message from the queue; max_borrowed if there is none. An entry is free when it is clear
-// *and* the release that cleared it is over: its phase would otherwise be reset under the next release of the same
-// entry, and Close() would not wait for that one.
+// *and* its sample is idle: the release that cleared it is over, or its phase would be reset under the next release of
+// the same entry, and Close() would not wait for that one.
 inline uint32_t SubscriberCore::FindEntry() {
   const uint32_t count = options_.max_borrowed;
   for (uint32_t i = 0; i < count; ++i) {
     const uint32_t entry = next_entry_ + i < count ? next_entry_ + i : next_entry_ + i - count;
     // sync(sample.phase): acquire; pairs with the release in ReleaseFast().
-    if (table_.IsFree(entry) && held_[entry]->phase.load(std::memory_order_acquire) == 0) {
+    if (table_.IsFree(entry) && held_[entry]->phase.load(std::memory_order_acquire) == kIdle) {
       next_entry_ = entry;
       return entry;
     }
@@ -276,6 +276,7 @@ RawTaken SubscriberCore::Take() {
     consumer_.LookAhead(result.position, kPrefetchAhead, [this](Ref ref) { Prefetch(ref); });
     counters().delivered.Add(1);
     counters().taken_bytes.Add(held.total_bytes);
+    held.phase.store(kHeld, std::memory_order_relaxed);  // whoever releases it got it from us
     return {.sample = RawSample(&held), .why = Outcome::kSample};
   }
 }
@@ -440,6 +441,7 @@ bool SubscriberCore::NextLatched(RawTaken& taken) {
     counters().delivered.Add(1);
     counters().from_history.Add(1);
     counters().taken_bytes.Add(held.total_bytes);
+    held.phase.store(kHeld, std::memory_order_relaxed);  // whoever releases it got it from us
     taken.sample = RawSample(&held);
     taken.why = Outcome::kSample;
     return true;
@@ -463,7 +465,7 @@ void SubscriberCore::Release(SampleState* sample) {
   SubscriberCore* core = held->core;
   held->companion.Reset();
   if (!core->guard_.InOwner()) return;  // in a forked child the table is not there
-  held->phase.store(1, std::memory_order_relaxed);
+  held->phase.store(kReleasing, std::memory_order_relaxed);
   if (core->can_fence_threads_) {
     // sync(sample.orphan): seq_cst; pairs with the fence in Close(). For the compiler only: Close() makes this core
     // fence.
@@ -486,11 +488,11 @@ void SubscriberCore::ReleaseFast(Held& held) {
   table_.Clear(held.entry);
   WEIR_CRASH_POINT("release.after_clear");
   // sync(sample.phase): release; pairs with the acquire in Close(): this release is over, and touches nothing any more.
-  held.phase.store(0, std::memory_order_release);
+  held.phase.store(kIdle, std::memory_order_release);
 }
 
 void SubscriberCore::ReleaseOrphan(Held& held) {
-  held.phase.store(0, std::memory_order_relaxed);  // Close() may be waiting for it, with the mutex in its hand
+  held.phase.store(kHeld, std::memory_order_relaxed);  // Close() may be waiting for it, with the mutex in its hand
   bool last = false;
   {
     std::lock_guard lock(orphan_mutex_);
@@ -529,10 +531,13 @@ void SubscriberCore::Close() {
     if (can_fence_threads_) os::PrivateExpedited();
     for (auto& held : held_) {
       // sync(sample.phase): acquire; pairs with the release in ReleaseFast(). Ends: a release is a few instructions
-      // long, and one that takes the slow path resets its phase before it waits for our mutex.
-      while (held != nullptr && held->phase.load(std::memory_order_acquire) != 0) os::CpuRelax();
+      // long, and one that takes the slow path says "held" again before it waits for our mutex.
+      while (held != nullptr && held->phase.load(std::memory_order_acquire) == kReleasing) {
+        os::CpuRelax();
+      }
     }
-    for (uint32_t i = 0; i < table_.entry_count(); ++i) orphans_ += !table_.IsFree(i);
+    // relaxed: who releases from now on sees `orphaned`, and stays counted until it has our mutex.
+    for (auto& held : held_) orphans_ += held != nullptr && held->phase.load(std::memory_order_relaxed) != kIdle;
     last = orphans_ == 0;
     WEIR_CRASH_POINT("subscriber.close.counted");
     // With the mutex held: as soon as it is not, the last sample may end this object. If it fails, publishers go on

@@ -5,11 +5,11 @@
 //
 // How long it lives. Samples may be dropped on any thread after the Subscriber object is gone, and the last of them
 // must end the registration. Counting them would put a locked instruction into every take and every release. Instead
-// each sample has a byte ("phase") that says "being released right now", and closing works like a hazard pointer with
-// an asymmetric fence:
+// each sample has a byte ("phase") that says "handed out" (2) or "being released right now" (1), and closing works like
+// a hazard pointer with an asymmetric fence:
 //
-//   release: phase = 1; BARRIER; orphaned? -> slow path; clear the borrow entry; phase = 0
-//   close:   orphaned = 1; FENCE ALL THREADS; wait until no phase is 1; count the borrow entries in use
+//   release: phase = 1; BARRIER; orphaned? -> phase = 2, slow path; clear the borrow entry; phase = 0
+//   close:   orphaned = 1; FENCE ALL THREADS; wait until no phase is 1; count those that are not 0
 //
 // After the fence every release either was seen (phase 1, waited for) or sees `orphaned` and takes the slow path, under
 // a mutex, where the last one deletes the core. A fast release touches nothing of the core after its last store.
@@ -76,9 +76,13 @@ class SubscriberCore {
  private:
   using Atomics = queue::SystemAtomics;
 
+  // What a sample is doing. The borrow table says which entries are in use too, but it lies in shared memory: closing
+  // believes what is here, or bytes that went astray could end the core under a sample.
+  enum Phase : uint8_t { kIdle = 0, kReleasing = 1, kHeld = 2 };
+
   // A sample's state and what only this file needs to know of it.
   struct Held : SampleState {
-    std::atomic<uint8_t> phase{0};  // 1: a thread is releasing it
+    std::atomic<uint8_t> phase{kIdle};
     const pool::SlotHeader* header = nullptr;
     uint64_t total_bytes = 0;           // of all segments
     std::vector<Segment> further;       // keeps its memory from sample to sample

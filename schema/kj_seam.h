@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "middleware/base/strings.h"
+#include "middleware/base/text.h"
 
 namespace weir::schema {
 
@@ -18,9 +19,10 @@ inline std::string_view View(kj::StringPtr text) {
   return std::string_view(text.begin(), text.size());
 }
 
-// "<what>: <the exception's description>", without Cap'n Proto's source lines and stack trace.
+// "<what>: <the exception's description>", without Cap'n Proto's source lines and stack trace. The description may
+// show bytes of the message.
 inline absl::Status FromException(absl::StatusCode code, std::string_view what, const kj::Exception& exception) {
-  return absl::Status(code, absl::StrCat(AsAbsl(what), ": ", AsAbsl(View(exception.getDescription()))));
+  return absl::Status(code, absl::StrCat(AsAbsl(what), ": ", Printable(View(exception.getDescription()))));
 }
 
 }  // namespace weir::schema

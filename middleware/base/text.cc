@@ -14,7 +14,7 @@ constexpr size_t kHeadBytes = 60;
 constexpr size_t kTailBytes = 30;
 static_assert(kHeadBytes + kTailBytes < kQuotedBytesMax);
 
-void AppendEscaped(std::string_view text, std::string& to) {
+void AppendEscaped(std::string_view text, bool within_quotes, std::string& to) {
   while (!text.empty()) {
     const size_t length = Utf8Length(text);
     const std::string_view character = text.substr(0, std::max<size_t>(length, 1));
@@ -25,7 +25,7 @@ void AppendEscaped(std::string_view text, std::string& to) {
     } else if (length == 0 || IsControl(character)) {
       for (char byte : character) absl::StrAppendFormat(&to, "\\x%02x", static_cast<uint8_t>(byte));
     } else {
-      if (character == "\"" || character == "\\") to += '\\';
+      if (within_quotes && (character == "\"" || character == "\\")) to += '\\';
       to += character;
     }
     text.remove_prefix(character.size());
@@ -70,15 +70,21 @@ bool IsControl(std::string_view character) {
   return character.size() == 2 && first == 0xC2 && static_cast<uint8_t>(character[1]) < 0xA0;  // U+0080 to U+009F
 }
 
+std::string Printable(std::string_view text) {
+  std::string printable;
+  AppendEscaped(text, /*within_quotes=*/false, printable);
+  return printable;
+}
+
 std::string Quoted(std::string_view text) {
   std::string quoted = "\"";
   if (text.size() <= kQuotedBytesMax) {
-    AppendEscaped(text, quoted);
+    AppendEscaped(text, /*within_quotes=*/true, quoted);
     return quoted + '"';
   }
-  AppendEscaped(text.substr(0, CharacterStart(text, kHeadBytes)), quoted);
+  AppendEscaped(text.substr(0, CharacterStart(text, kHeadBytes)), /*within_quotes=*/true, quoted);
   quoted += "...";
-  AppendEscaped(text.substr(CharacterStart(text, text.size() - kTailBytes)), quoted);
+  AppendEscaped(text.substr(CharacterStart(text, text.size() - kTailBytes)), /*within_quotes=*/true, quoted);
   return absl::StrCat(quoted, "\" (of ", text.size(), " bytes)");
 }
 

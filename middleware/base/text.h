@@ -15,12 +15,15 @@ size_t Utf8Length(std::string_view text);
 // Of one whole character: C0, DEL, C1.
 bool IsControl(std::string_view character);
 
+// The text on one line, valid UTF-8, and nothing in it that a terminal obeys: control characters and broken UTF-8 are
+// escaped as in C.
+std::string Printable(std::string_view text);
+
 // What Quoted() shows of a text at most, in bytes of the text; more has its middle left out.
 inline constexpr size_t kQuotedBytesMax = 96;
 
-// The text in double quotes, on one line, valid UTF-8, and nothing in it that a terminal obeys: quotes, backslashes,
-// control characters and broken UTF-8 are escaped as in C. Long text keeps its head and its tail, because long names
-// differ at the end: "robot/7/arm/...gripper/force" (of 300 bytes).
+// The text as Printable(), in double quotes; quotes and backslashes are escaped too. Long text keeps its head and its
+// tail, because long names differ at the end: "robot/7/arm/...gripper/force" (of 300 bytes).
 std::string Quoted(std::string_view text);
 
 }  // namespace weir

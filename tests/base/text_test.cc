@@ -25,6 +25,11 @@ TEST(QuotedTest, WhatATerminalWouldObeyIsEscaped) {
   EXPECT_EQ(Quoted(R"(a"b\c)"), R"("a\"b\\c")");
 }
 
+TEST(PrintableTest, IsTheTextButForWhatATerminalWouldObey) {
+  EXPECT_EQ(Printable("field \"price\" \\ Größe"), "field \"price\" \\ Größe");
+  EXPECT_EQ(Printable("a\x1b[2J\xffz\n"), R"(a\x1b[2J\xffz\n)");
+}
+
 TEST(QuotedTest, BrokenUtf8IsEscapedByteByByteAndTheRestIsKept) {
   EXPECT_EQ(Quoted("a\xFFz"), R"("a\xffz")");
   EXPECT_EQ(Quoted("\xC0\xAF"), R"("\xc0\xaf")");          // overlong

@@ -4,7 +4,7 @@
 //
 // WEIR_TEST_SEED=<seed> brings a run back; WEIR_TEST_ROUNDS=<n> makes it longer.
 //
-// weir-test: slow
+// weir-test: slow not-under=tsan
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>

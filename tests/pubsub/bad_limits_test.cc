@@ -1,6 +1,6 @@
 // One more than each limit.
 //
-// weir-test: slow
+// weir-test: slow not-under=tsan
 #include <sys/resource.h>
 #include <weir/inspect.h>
 

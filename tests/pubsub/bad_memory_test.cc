@@ -1,7 +1,7 @@
 // A full /dev/shm, and a process without descriptors, at every point of a life: each call succeeds or says
 // ResourceExhausted; nothing that runs is hurt (no SIGBUS), and nothing stays behind.
 //
-// weir-test: slow
+// weir-test: slow not-under=tsan
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <unistd.h>

@@ -96,7 +96,7 @@ TEST_F(BadRootTest, WhatIsNoDirectoryIsRefused) {
 }
 
 TEST_F(BadRootTest, ARootThatLetsOthersInIsRefusedWithTheCommandThatHelps) {
-  for (const mode_t mode : {0755, 0770, 0777, 01777, 0707}) {
+  for (const mode_t mode : {0755u, 0770u, 0777u, 01777u, 0707u}) {
     ASSERT_EQ(chmod(root_.path().c_str(), mode), 0);
     for (const absl::Status& status : {Join(root_.path()), Look(root_.path())}) {
       EXPECT_TRUE(

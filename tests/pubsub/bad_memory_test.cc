@@ -145,6 +145,9 @@ TEST_F(BadMemoryTest, EveryNumberOfFilesIsAStatusOrEnough) {
   }
 }
 
+// UndefinedBehaviorSanitizer needs a pipe of its own to look at an object, and takes one that it cannot get for a bad
+// object.
+#if !defined(__SANITIZE_ADDRESS__)
 TEST_F(BadMemoryTest, EveryNumberOfDescriptorsIsAStatusOrEnough) {
   Child child([&](Channel&) {
     const int first_free = dup(0);  // all below are taken
@@ -170,6 +173,7 @@ TEST_F(BadMemoryTest, EveryNumberOfDescriptorsIsAStatusOrEnough) {
   });
   EXPECT_EQ(child.Wait(), ChildEnd::Exited(0));
 }
+#endif
 
 }  // namespace
 }  // namespace weir

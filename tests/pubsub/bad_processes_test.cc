@@ -18,6 +18,10 @@
 #include "tests/support/child.h"
 #include "tests/support/wait.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/lsan_interface.h>
+#endif
+
 namespace weir {
 namespace {
 
@@ -25,6 +29,15 @@ using test::Channel;
 using test::Child;
 using test::ChildEnd;
 using test::Small;
+
+// As in fork_test.cc: in a forked child a subscriber frees nothing, because samples may point into it.
+#if defined(__SANITIZE_ADDRESS__)
+using NotLeaked = __lsan::ScopedDisabler;
+#else
+struct NotLeaked {
+  NotLeaked() {}
+};
+#endif
 
 // One of each thing that has a descriptor, a mapping or a lock.
 struct Everything {
@@ -167,10 +180,14 @@ TEST_F(BadProcessesTest, ChildrenThatExitWithInheritedObjectsAliveHurtNobodyWhil
   Child parent_process([this](Channel&) {
     // Static, so that exit() in the children destroys it there too.
     static std::optional<Everything> all;
-    all.emplace(root_.path());
+    {
+      const NotLeaked not_leaked;
+      all.emplace(root_.path());
+    }
     std::atomic<bool> stop{false};
     std::atomic<uint64_t> exchanged{0};
     std::thread busy([&] {
+      const NotLeaked not_leaked;
       while (!stop.load()) {
         all->Exchange();
         exchanged.fetch_add(1);
@@ -178,11 +195,12 @@ TEST_F(BadProcessesTest, ChildrenThatExitWithInheritedObjectsAliveHurtNobodyWhil
     });
     for (int i = 0; i < 40; ++i) {
       const pid_t pid = fork();
-      ASSERT_GE(pid, 0);
+      EXPECT_GE(pid, 0);
+      if (pid < 0) break;
       if (pid == 0) exit(17);
       int status = 0;
-      ASSERT_EQ(waitpid(pid, &status, 0), pid);
-      ASSERT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 17) << status;
+      EXPECT_EQ(waitpid(pid, &status, 0), pid);
+      EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 17) << status;
     }
     const uint64_t so_far = exchanged.load();
     EXPECT_TRUE(test::WaitUntilTrue([&] { return exchanged.load() > so_far; }));

@@ -1,9 +1,12 @@
 // A shared file in our address space, from its first byte. Move-only; unmaps itself.
 //
 // Threads: the object as any value; the memory is shared with other processes, and what may be done to it is said where
-// its layout is. Blocking: Map() no; Populate() while the kernel hands out pages (about 0.25 ms per MiB). Allocation:
-// none, but error texts. Lifetime: the memory stays until the object goes, whatever happens to the name or descriptor.
+// its layout is. Blocking: Map() no; Populate() and LockFirst() while the kernel hands out pages (about 0.25 ms per
+// MiB); Collapse() while it copies them (milliseconds per huge page). Allocation: none, but error texts. Lifetime: the
+// memory stays until the object goes, whatever happens to the name or descriptor.
 //
+// - A mapping of 2 MiB or more begins at a multiple of 2 MiB where there is address space for that, because only then
+//   can a huge page of the file be a huge page of the mapping.
 // - Left out of core dumps (MADV_DONTDUMP): the pools of a whole domain would be in each.
 // - A writable mapping is left out of forked children (MADV_DONTFORK): a child that went on writing would be a second
 //   writer where the protocol has one. In the child the range is *not there*, and the next mmap or malloc may have put
@@ -45,6 +48,23 @@ namespace weir::os {
 // file grows underneath and nobody remaps. Touching memory behind the file's end is SIGBUS: compare with FileBytes().
 enum class PastEnd : uint8_t { kRefuse, kAllow };
 
+// What one entry of the second-lowest page table covers, on x86-64 and on arm64 with pages of 4 KiB.
+inline constexpr uint64_t kHugePageBytes = 2u << 20;
+
+// What became of a wish for huge pages.
+enum class HugeAnswer : uint8_t {
+  kGranted,
+  kUnknown,    // the kernel does not know the call (before 6.1)
+  kForbidden,  // it knows it, but not for this memory: shmem_enabled is "deny", or the process has huge pages disabled
+  kNoMemory,   // no 2 MiB in one piece, or a memory limit
+  kBusy,       // pages that somebody else was using at the moment
+};
+
+struct HugeResult {
+  uint64_t bytes = 0;  // are in huge pages now, of whole huge pages within the range
+  HugeAnswer answer = HugeAnswer::kGranted;
+};
+
 class Mapping {
  public:
   // Empty: data() is null, bytes() is 0.
@@ -61,6 +81,7 @@ class Mapping {
       data_ = std::exchange(other.data_, nullptr);
       bytes_ = std::exchange(other.bytes_, 0);
       access_ = other.access_;
+      locked_bytes_ = std::exchange(other.locked_bytes_, 0);
       owner_ = other.owner_;
     }
     return *this;
@@ -78,11 +99,25 @@ class Mapping {
   // it must lie within the file. A kernel before 5.14 cannot, and then it is the first touch that pays: no error.
   absl::Status Populate(uint64_t offset, uint64_t bytes) const;
 
+  // Keeps the first `bytes` bytes in memory while they are mapped, also against swapping (mlock; what was locked before
+  // stays so). They must lie within the file: a mapping that reaches past the end is locked bit by bit, as the file
+  // grows. FailedPrecondition with the numbers if RLIMIT_MEMLOCK does not allow it; then all that was locked stays.
+  absl::Status LockFirst(uint64_t bytes);
+  uint64_t locked_bytes() const { return locked_bytes_; }  // so much from the beginning
+  // The same for some bytes of a mapping of which the rest need not stay; not counted in locked_bytes().
+  absl::Status LockRange(uint64_t offset, uint64_t bytes) const;
+
+  // Has the kernel move the whole huge pages within [offset, offset + bytes) of the file into such (MADV_COLLAPSE) and
+  // enters them as such here; other mappings get them when they are populated afterwards. What was not granted may have
+  // to be populated anew. A wish, so not a Status.
+  HugeResult Collapse(uint64_t offset, uint64_t bytes) const;
+
   void Reset();  // unmaps now
 
  private:
   std::byte* data_ = nullptr;
   uint64_t bytes_ = 0;
+  uint64_t locked_bytes_ = 0;
   Access access_ = Access::kRead;
   ForkGuard owner_;
 };

@@ -15,6 +15,7 @@
 #include "gtest/gtest.h"
 #include "middleware/os/file.h"
 #include "tests/support/child.h"
+#include "tests/support/skip.h"
 #include "tests/support/test_root.h"
 
 namespace weir::os {
@@ -200,6 +201,45 @@ TEST_F(MappingTest, PopulatingPastTheFileOrTheMappingIsAnErrorAndNotASignal) {
   EXPECT_EQ(mapping->Populate(9 * kPage, 0).code(), absl::StatusCode::kOutOfRange);
   EXPECT_EQ(mapping->Populate(kPage, UINT64_MAX).code(), absl::StatusCode::kOutOfRange);
   EXPECT_FALSE(Mapping().Populate(0, 0).ok());
+}
+
+TEST_F(MappingTest, AMappingThatCanHoldAHugePageBeginsWhereOneCan) {
+  for (const uint64_t bytes : {kHugePageBytes, kHugePageBytes + 1, 5 * kHugePageBytes, uint64_t{1} << 30}) {
+    for (int i = 0; i < 3; ++i) {
+      const auto mapping = Mapping::Map(file_.get(), bytes, Access::kReadWrite, PastEnd::kAllow);
+      ASSERT_TRUE(mapping.ok()) << mapping.status();
+      EXPECT_EQ(reinterpret_cast<uintptr_t>(mapping->data()) % kHugePageBytes, 0u) << bytes;
+      // Nothing of what was reserved around it is left.
+      EXPECT_EQ(std::stoul(SmapsField(mapping->data(), "Size")), (bytes + kPage - 1) / kPage * 4) << bytes;
+    }
+  }
+}
+
+#if !WEIR_SHARE_MAPPINGS
+TEST_F(MappingTest, WhatTheKernelGrantsOfHugePagesIsMappedAsSuchHereAndBySubsequentReaders) {
+  const FileDescriptor file = Create("pool.2", 3 * kHugePageBytes);
+  const auto writer = Mapping::Map(file.get(), 64 * kHugePageBytes, Access::kReadWrite, PastEnd::kAllow);
+  ASSERT_TRUE(writer.ok()) << writer.status();
+  writer->data()[kHugePageBytes + 5] = std::byte{7};
+  // Only the middle one is whole.
+  const HugeResult middle = writer->Collapse(kPage, 2 * kHugePageBytes);
+  if (middle.answer != HugeAnswer::kGranted) WEIR_SKIP("the kernel grants no huge pages here");
+  EXPECT_EQ(middle.bytes, kHugePageBytes);
+  EXPECT_EQ(std::stoul(SmapsField(writer->data(), "ShmemPmdMapped")), 2048u);
+  EXPECT_EQ(writer->Collapse(0, 3 * kHugePageBytes).bytes, 3 * kHugePageBytes);
+  EXPECT_EQ(std::stoul(SmapsField(writer->data(), "ShmemPmdMapped")), 3 * 2048u);
+  EXPECT_EQ(writer->data()[kHugePageBytes + 5], std::byte{7});
+  const auto reader = Mapping::Map(file.get(), 64 * kHugePageBytes, Access::kRead, PastEnd::kAllow);
+  ASSERT_TRUE(reader->Populate(0, 3 * kHugePageBytes).ok());
+  EXPECT_EQ(std::stoul(SmapsField(reader->data(), "ShmemPmdMapped")), 3 * 2048u);
+  EXPECT_EQ(reader->data()[kHugePageBytes + 5], std::byte{7});
+}
+#endif
+
+TEST_F(MappingTest, WhatHasNoWholeHugePageIsNotAskedFor) {
+  const auto mapping = Mapping::Map(file_.get(), 8 * kPage, Access::kReadWrite, PastEnd::kAllow);
+  EXPECT_EQ(mapping->Collapse(0, 4 * kPage).bytes, 0u);
+  EXPECT_EQ(mapping->Collapse(0, 9 * kPage).answer, HugeAnswer::kForbidden);  // is not in the mapping
 }
 
 TEST_F(MappingTest, AMappingOutlivesItsDescriptorAndItsName) {

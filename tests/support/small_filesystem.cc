@@ -26,10 +26,10 @@ bool WriteTo(const char* file, const std::string& text) {
 
 }  // namespace
 
-std::string MountSmallFilesystem(const std::string& directory, const std::string& size) {
+std::string MountSmallFilesystem(const std::string& directory, const std::string& size, const std::string& more) {
   const uid_t uid = geteuid();
   const gid_t gid = getegid();
-  const std::string options = "mode=700,size=" + size;
+  const std::string options = "mode=700,size=" + size + (more.empty() ? "" : "," + more);
   if (unshare(uid == 0 ? CLONE_NEWNS : CLONE_NEWNS | CLONE_NEWUSER) != 0) return Refused("unshare");
   if (uid != 0) {
     // Be who we were; an unmapped user cannot create files.

@@ -8,7 +8,8 @@
 namespace weir::test {
 
 // Empty if it worked, else what this machine does not permit.
-std::string MountSmallFilesystem(const std::string& directory, const std::string& size);
+// `more`: further options of the mount, as in "huge=always".
+std::string MountSmallFilesystem(const std::string& directory, const std::string& size, const std::string& more = "");
 
 }  // namespace weir::test
 

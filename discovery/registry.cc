@@ -266,6 +266,13 @@ absl::Status Registry::CleanUp() {
   return Cleanup(tables_, directory_, liveness_, node_).RemoveOrphanFiles();
 }
 
+absl::Status Registry::LockTopic(uint32_t topic) const {
+  absl::Status status =
+      file_->mapping.LockRange(kTopicsOffset + uint64_t{topic} * sizeof(TopicEntry), sizeof(TopicEntry));
+  if (status.ok()) return status;
+  return absl::Status(status.code(), absl::StrCat(Object(), ", entry of a topic: ", status.message()));
+}
+
 bool Registry::IsNodeAlive(uint32_t node, Incarnation incarnation) const {
   if (!guard_.InOwner()) return true;
   if (node == node_ && incarnation == node_incarnation_) {

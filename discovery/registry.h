@@ -130,6 +130,9 @@ class Registry {
   TopicView Topic(uint32_t topic) const { return TopicView(tables_, topic); }
   std::optional<TopicRecord> FindTopic(std::string_view name) const;
 
+  // Keeps what endpoints read there with every message in memory (os::Mapping::LockRange), until the node leaves.
+  absl::Status LockTopic(uint32_t topic) const;
+
   // The incarnation is that of a live entry and the node's lock byte is held; our own is. Two or three system calls.
   // A stopped process is alive. If the question cannot be asked (descriptor limits do not matter here, but anything
   // else), the answer is true: nobody is taken for dead by accident.

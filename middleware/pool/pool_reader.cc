@@ -46,12 +46,20 @@ absl::StatusOr<PoolReader> PoolReader::Open(const os::FileDescriptor& directory,
   pool.granule_shift_ = facts.granule_shift;
   pool.slots_offset_ = facts.slots_offset;
   pool.bytes_max_ = facts.bytes_max;
-  pool.known_bytes_ = *bytes;
+  pool.populate_ = populate;
+  pool.Know(*bytes);
   pool.history_ = {reinterpret_cast<const HistoryEntry*>(pool.base() + kPoolHistoryOffset), facts.history_count};
-  if (populate == Populate::kYes) {
-    pool.mapping_.Populate(0, pool.known_bytes_).IgnoreError();  // or else the first touch of each page costs more
-  }
   return pool;
+}
+
+// The file is so long now.
+void PoolReader::Know(uint64_t bytes) {
+  if (populate_ != Populate::kNo) {
+    mapping_.Populate(known_bytes_, bytes - known_bytes_)
+        .IgnoreError();  // or else the first touch of a page costs more
+  }
+  if (populate_ == Populate::kAndLock) lock_status_ = mapping_.LockFirst(bytes);
+  known_bytes_ = bytes;
 }
 
 absl::Status PoolReader::Segments(const SlotHeader& header, uint32_t segment_count,
@@ -86,8 +94,7 @@ absl::Status PoolReader::Segments(const SlotHeader& header, uint32_t segment_cou
 bool PoolReader::CoversAfterRefresh(uint64_t begin, uint64_t bytes) {
   absl::StatusOr<uint64_t> now = os::FileBytes(file_.get());
   if (!now.ok() || *now <= known_bytes_ || *now > bytes_max_) return false;
-  mapping_.Populate(known_bytes_, *now - known_bytes_).IgnoreError();
-  known_bytes_ = *now;
+  Know(*now);
   return begin <= known_bytes_ && bytes <= known_bytes_ - begin;
 }
 

@@ -28,8 +28,10 @@ class PoolReader {
  public:
   using HistoryEntry = queue::SystemAtomics::Atomic<uint64_t>;
 
-  // Whether the pages that exist are entered into the page table at once: for whoever will read many of them.
-  enum class Populate : uint8_t { kYes, kNo };
+  // Whether the pages that exist are entered into the page table at once, for whoever will read many of them, and
+  // locked in memory beyond that; the same happens to those by which the pool grows. What cannot be locked is used
+  // unlocked.
+  enum class Populate : uint8_t { kNo, kYes, kAndLock };
 
   PoolReader() = default;
   // NotFound: the publisher is gone. DataLoss: the file is no pool, or not that publisher's. FailedPrecondition:
@@ -42,6 +44,9 @@ class PoolReader {
   std::span<const HistoryEntry> history() const { return history_; }
   const std::byte* counters_page() const { return base() + kPoolCountersOffset; }
   uint64_t known_bytes() const { return known_bytes_; }  // how long the file was when last asked
+  uint64_t locked_bytes() const { return mapping_.locked_bytes(); }
+  // Why the last lock was refused, if it was.
+  const absl::Status& lock_status() const { return lock_status_; }
 
   // Asks for the lines in which a small message lies. Any ref will do, also a wrong one.
   void Prefetch(Ref ref) const {
@@ -77,6 +82,7 @@ class PoolReader {
     return (begin <= known_bytes_ && bytes <= known_bytes_ - begin) || CoversAfterRefresh(begin, bytes);
   }
   bool CoversAfterRefresh(uint64_t begin, uint64_t bytes);
+  void Know(uint64_t bytes);
 
   os::FileDescriptor file_;
   os::Mapping mapping_;
@@ -86,6 +92,8 @@ class PoolReader {
   uint64_t slots_offset_ = 0;
   uint64_t bytes_max_ = 0;
   uint64_t known_bytes_ = 0;  // the file was at least this long; pools do not shrink
+  Populate populate_ = Populate::kNo;
+  absl::Status lock_status_;
 };
 
 }  // namespace weir::pool

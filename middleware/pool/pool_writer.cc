@@ -20,6 +20,10 @@ constexpr uint64_t RoundUp(uint64_t value, uint64_t unit) {
 constexpr uint64_t kGrowBytesMin = 64u << 10;
 constexpr uint64_t kGrowBytesMax = 16u << 20;
 
+constexpr uint64_t CommitUnit(bool huge_pages) {
+  return huge_pages ? os::kHugePageBytes : kPageBytes;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<PoolWriter>> PoolWriter::Create(const os::FileDescriptor& directory,
@@ -27,8 +31,8 @@ absl::StatusOr<std::unique_ptr<PoolWriter>> PoolWriter::Create(const os::FileDes
                                                                const PoolOptions& options) {
   const uint32_t granule_shift = GranuleShiftFor(options.bytes_max);
   const uint64_t slots_offset = SlotsOffset(options.history);
-  const uint64_t initial =
-      std::min(RoundUp(slots_offset + options.bytes_initial, kPageBytes), RoundUp(options.bytes_max, kPageBytes));
+  const uint64_t initial = std::min(RoundUp(slots_offset + options.bytes_initial, CommitUnit(options.huge_pages)),
+                                    RoundUp(options.bytes_max, kPageBytes));
   absl::StatusOr<os::FileDescriptor> file = os::CreateFile(directory.get(), name, modes.owner_write, initial);
   if (!file.ok()) return file.status();
   WEIR_CRASH_POINT("pool.create.after_file");
@@ -38,7 +42,15 @@ absl::StatusOr<std::unique_ptr<PoolWriter>> PoolWriter::Create(const os::FileDes
     os::RemoveFile(directory.get(), name).IgnoreError();
     return mapping.status();
   }
-  if (absl::Status status = mapping->Populate(0, initial); !status.ok()) {
+  // Huge pages first: where they are not granted, trying may have taken pages out of the page table again.
+  os::HugeResult huge;
+  if (options.huge_pages) huge = mapping->Collapse(0, initial);
+  absl::Status status = mapping->Populate(0, initial);
+  if (status.ok() && options.lock_memory) {
+    status = mapping->LockFirst(initial);
+    if (!status.ok()) status = absl::Status(status.code(), absl::StrCat("the pool ", name, ": ", status.message()));
+  }
+  if (!status.ok()) {
     os::RemoveFile(directory.get(), name).IgnoreError();
     return status;
   }
@@ -51,6 +63,7 @@ absl::StatusOr<std::unique_ptr<PoolWriter>> PoolWriter::Create(const os::FileDes
   facts->slots_offset = slots_offset;
   std::unique_ptr<PoolWriter> pool(new PoolWriter(*std::move(file), *std::move(mapping), options, granule_shift));
   pool->committed_ = initial;
+  pool->huge_ = huge;
   pool->carved_ = slots_offset;
   return pool;
 }
@@ -62,6 +75,8 @@ PoolWriter::PoolWriter(os::FileDescriptor file, os::Mapping mapping, const PoolO
       publisher_(options.publisher),
       granule_shift_(granule_shift),
       bytes_max_(options.bytes_max),
+      lock_memory_(options.lock_memory),
+      huge_pages_(options.huge_pages),
       free_(classes_.count()) {
   using History = queue::HistoryWriter<queue::SystemAtomics>;
   history_ = History(reinterpret_cast<History::Entry*>(base() + kPoolHistoryOffset), options.history);
@@ -118,7 +133,7 @@ absl::Status PoolWriter::Commit(uint64_t end) {
   const uint64_t needed = RoundUp(end, kPageBytes);
   const uint64_t limit = RoundUp(bytes_max_, kPageBytes);
   const uint64_t step = std::clamp(committed_ / 2, kGrowBytesMin, kGrowBytesMax);
-  uint64_t target = std::min(std::max(needed, RoundUp(committed_ + step, kPageBytes)), limit);
+  uint64_t target = std::min(RoundUp(std::max(needed, committed_ + step), CommitUnit(huge_pages_)), limit);
   absl::Status status = os::GrowFile(file_.get(), committed_, target);
   if (!status.ok() && target > needed) {  // perhaps there is room for just this one
     target = needed;
@@ -128,10 +143,21 @@ absl::Status PoolWriter::Commit(uint64_t end) {
     return absl::Status(status.code(), absl::StrCat("the pool cannot grow from ", committed_, " to ", needed,
                                                     " bytes: ", status.message()));
   }
+  if (huge_pages_) AskForHugePages(committed_, target);
   // Without it the first touch of each page costs a microsecond more, and that is all.
   mapping_.Populate(committed_, target - committed_).IgnoreError();
+  // The memory is there, and a message waits for it. That it could not be locked is no reason to lose one:
+  // bytes_locked() shows it, and each further growth tries the whole rest again.
+  if (lock_memory_) mapping_.LockFirst(target).IgnoreError();
   committed_ = target;
   return absl::OkStatus();
+}
+
+// The pool so far ends at a huge page's, but for one that had no room for a whole one; that stays in small pages.
+void PoolWriter::AskForHugePages(uint64_t from, uint64_t to) {
+  const os::HugeResult more = mapping_.Collapse(from, to - from);
+  huge_.bytes += more.bytes;
+  huge_.answer = more.answer;
 }
 
 void PoolWriter::Zero(SlotId slot) {

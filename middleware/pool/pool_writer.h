@@ -34,6 +34,8 @@ struct PoolOptions {
   uint64_t fixed_body_bytes = 0;  // 0: bodies vary
   uint64_t bytes_initial = 0;
   uint64_t bytes_max = 0;
+  bool lock_memory = false;  // what is committed is locked
+  bool huge_pages = false;   // commit whole huge pages and ask for them
 };
 
 // The granule of a pool that may grow to `bytes_max`: the smallest with which 24 bits reach that far. Not one byte
@@ -48,7 +50,8 @@ static_assert(GranuleShiftFor(kPoolBytesLimit) == kGranuleShiftMax);
 
 class PoolWriter {
  public:
-  // Makes the file `name` and commits bytes_initial. ResourceExhausted when /dev/shm is full.
+  // Makes the file `name` and commits bytes_initial. ResourceExhausted when /dev/shm is full; FailedPrecondition when
+  // it is to be locked and RLIMIT_MEMLOCK does not allow it.
   static absl::StatusOr<std::unique_ptr<PoolWriter>> Create(const os::FileDescriptor& directory,
                                                             const std::string& name, os::FileModes modes,
                                                             const PoolOptions& options);
@@ -107,6 +110,10 @@ class PoolWriter {
   uint64_t bytes_max() const { return bytes_max_; }
   // The longest body that fits into the pool when nothing else is in it.
   uint64_t body_bytes_max() const;
+  // Less than committed if a lock was refused when the pool grew.
+  uint64_t bytes_locked() const { return mapping_.locked_bytes(); }
+  // In huge pages, and the kernel's last answer to the wish for them; all of it granted if nobody asked.
+  os::HugeResult huge() const { return huge_; }
 
   // Slots of one message hang together in a chain that starts at its first one.
   SlotId next(SlotId slot) const { return slots_[slot].next; }
@@ -135,6 +142,7 @@ class PoolWriter {
   PoolWriter(os::FileDescriptor file, os::Mapping mapping, const PoolOptions& options, uint32_t granule_shift);
   std::byte* base() { return mapping_.data(); }
   absl::Status Commit(uint64_t end);
+  void AskForHugePages(uint64_t from, uint64_t to);
 
   os::FileDescriptor file_;
   os::Mapping mapping_;
@@ -143,6 +151,9 @@ class PoolWriter {
   PublisherIndex publisher_;
   uint32_t granule_shift_;
   uint64_t bytes_max_;
+  const bool lock_memory_;
+  const bool huge_pages_;
+  os::HugeResult huge_;
   uint64_t committed_ = 0;  // the file's size
   uint64_t carved_ = 0;     // where the next new slot begins
   std::vector<Slot> slots_;

@@ -55,6 +55,16 @@ void PublisherCore::Refresh() {
   }
 }
 
+// So that no message pays for a page's first touch. What cannot be had so is used as it is: nobody is left without
+// messages for it.
+void PublisherCore::Settle(os::Mapping& mapping) {
+  mapping.Populate(0, mapping.bytes()).IgnoreError();
+  if (!lock_memory_) return;
+  if (absl::Status status = mapping.LockFirst(mapping.bytes()); !status.ok()) {
+    lock_status_ = absl::Status(status.code(), absl::StrCat("a subscriber's queue or table: ", status.message()));
+  }
+}
+
 // Tables first: a queue may hand our slots to its subscriber only after we know where that one notes them.
 absl::Status PublisherCore::Connect(const std::vector<discovery::EndpointRecord>& subscribers) {
   const os::FileDescriptor& directory = node_->registry().directory();
@@ -69,6 +79,7 @@ absl::Status PublisherCore::Connect(const std::vector<discovery::EndpointRecord>
         first_error.Update(table.status());
         continue;
       }
+      Settle(table->mapping);
       tables_.push_back({.mapped = *std::move(table), .incarnation = record.incarnation, .pid = record.pid});
     }
     if (!IsLive(record) || has(links_, [](const auto& link) { return link->incarnation(); })) continue;
@@ -82,6 +93,7 @@ absl::Status PublisherCore::Connect(const std::vector<discovery::EndpointRecord>
                                                           "\" is not made for this topic's kind of publisher")));
       continue;
     }
+    Settle(mapped->mapping);
     auto link = std::make_unique<Link>();
     link->queue = *std::move(mapped);
     link->producer = queue::Producer<Atomics>(link->queue.view);

@@ -28,6 +28,22 @@ constexpr uint64_t kBlockedSliceNs = 50'000'000;
 // How long the first segment of a Cap'n Proto message should be is learnt: the largest message of this many.
 constexpr uint64_t kHintWindow = 64;
 
+constexpr HugePages Public(os::HugeAnswer answer) {
+  switch (answer) {
+    case os::HugeAnswer::kGranted:
+      return HugePages::kGranted;
+    case os::HugeAnswer::kUnknown:
+      return HugePages::kKernelTooOld;
+    case os::HugeAnswer::kForbidden:
+      return HugePages::kForbidden;
+    case os::HugeAnswer::kNoMemory:
+      return HugePages::kNoMemory;
+    case os::HugeAnswer::kBusy:
+      return HugePages::kBusy;
+  }
+  return HugePages::kNotAsked;
+}
+
 uint64_t ToNs(absl::Duration duration) {
   return static_cast<uint64_t>(std::max<int64_t>(0, absl::ToInt64Nanoseconds(duration)));
 }
@@ -48,6 +64,10 @@ absl::Status CheckOptions(const PublisherOptions& options, const MessageType& ty
   if (options.max_block < absl::ZeroDuration() || options.max_block > absl::Hours(1)) {
     return absl::InvalidArgumentError(absl::StrCat(
         "PublisherOptions::max_block is ", absl::FormatDuration(options.max_block), "; it must be between 0 and 1 h"));
+  }
+  if (options.huge_pages && options.pool_bytes_max < os::kHugePageBytes) {
+    return absl::InvalidArgumentError(absl::StrCat("PublisherOptions::pool_bytes_max is ", options.pool_bytes_max,
+                                                   "; with huge_pages at least ", os::kHugePageBytes));
   }
   if (absl::Status s = CheckInRange("PublisherOptions::metrics", static_cast<uint64_t>(options.metrics), 0,
                                     static_cast<uint64_t>(Metrics::kOff));
@@ -105,8 +125,11 @@ absl::StatusOr<PublisherCore*> PublisherCore::Create(std::shared_ptr<NodeCore> n
                                         .history = options.history,
                                         .fixed_body_bytes = fixed,
                                         .bytes_initial = initial,
-                                        .bytes_max = options.pool_bytes_max});
+                                        .bytes_max = options.pool_bytes_max,
+                                        .lock_memory = options.lock_memory,
+                                        .huge_pages = options.huge_pages});
   absl::Status status = pool.status();
+  if (status.ok() && options.lock_memory) status = node->registry().LockTopic(slot->topic);
   if (status.ok()) {
     WEIR_CRASH_POINT("publisher.create.pool_made");
     status = node->registry().ActivatePublisher(*slot, record);
@@ -117,6 +140,11 @@ absl::StatusOr<PublisherCore*> PublisherCore::Create(std::shared_ptr<NodeCore> n
   }
   auto* core = new PublisherCore(std::move(node), topic, type, options, *slot, *std::move(pool));
   core->Refresh();
+  if (!core->lock_status_.ok()) {
+    status = core->lock_status_;
+    core->Close();
+    return absl::Status(status.code(), absl::StrCat("publisher of \"", AsAbsl(topic), "\": ", status.message()));
+  }
   return core;
 }
 
@@ -136,6 +164,8 @@ PublisherCore::PublisherCore(std::shared_ptr<NodeCore> node, std::string_view to
       fixed_body_bytes_(type.kind == MessageKind::kPlain ? type.body_bytes : 0),
       max_block_ns_(ToNs(options.max_block)),
       stamps_(options.metrics == Metrics::kOn || options.history > 0),
+      lock_memory_(options.lock_memory),
+      huge_pages_(options.huge_pages),
       history_slots_(options.history, kNoSlot),
       loans_(std::make_unique<LoanState[]>(options.max_loans)),
       max_loans_(options.max_loans),
@@ -461,6 +491,19 @@ PublisherCounts PublisherCore::counts() {
   PublisherCounts counts = ReadCounts(counters());
   counts.pool_bytes_committed = pool_->bytes_committed();
   counts.queues = links_.size();
+  counts.pool_bytes_huge = pool_->huge().bytes;
+  if (huge_pages_) counts.huge_pages = Public(pool_->huge().answer);
+  if (lock_memory_) {
+    uint64_t all = pool_->bytes_committed();
+    counts.bytes_locked = pool_->bytes_locked();
+    const auto add = [&](const os::Mapping& mapping) {
+      all += mapping.bytes();
+      counts.bytes_locked += mapping.locked_bytes();
+    };
+    for (const auto& link : links_) add(link->queue.mapping);
+    for (const Table& table : tables_) add(table.mapped.mapping);
+    counts.bytes_unlocked = all - counts.bytes_locked;
+  }
   return counts;
 }
 

@@ -99,6 +99,7 @@ class PublisherCore {
   void Refresh();
   bool HasLiveLinks(uint32_t count) const;
   absl::Status Connect(const std::vector<discovery::EndpointRecord>& subscribers);
+  void Settle(os::Mapping& mapping);
   void DropAllBut(const std::vector<discovery::EndpointRecord>& subscribers);
   void CollectConnections();
 
@@ -183,9 +184,12 @@ class PublisherCore {
   uint64_t fixed_body_bytes_;  // of a plain struct, else 0
   uint64_t max_block_ns_;
   bool stamps_;
+  bool lock_memory_;
+  bool huge_pages_;
   os::TickClock clock_;
 
   uint64_t known_generation_ = 0;
+  absl::Status lock_status_;        // why the last lock of a queue or table was refused
   absl::Status connect_error_;      // why the known generation is not the present one
   uint64_t failed_generation_ = 0;  // with which connecting failed
   uint64_t retry_connect_at_ns_ = 0;

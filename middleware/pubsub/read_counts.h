@@ -8,7 +8,8 @@
 
 namespace weir::internal {
 
-// Without `pool_bytes_committed` and `queues`, which are the caller's to say.
+// Without what does not stand in the shared pages and is the caller's to say: `pool_bytes_committed`, `queues`, and
+// what is locked or in huge pages.
 inline PublisherCounts ReadCounts(const metrics::PublisherCounters& c) {
   return {.published = c.published.value(),
           .published_bytes = c.published_bytes.value(),

@@ -71,7 +71,13 @@ absl::StatusOr<SubscriberCore*> SubscriberCore::Create(std::shared_ptr<NodeCore>
   core->slot_ = *slot;
   core->topic_ = registry.Topic(slot->topic);
   core->ReadHistories();
-  return core.release();
+  if (!options.lock_memory) return core.release();
+  core->MapPools();
+  absl::Status locked = registry.LockTopic(slot->topic);
+  locked.Update(core->LockStatus());
+  if (locked.ok()) return core.release();
+  core.release()->Close();
+  return absl::Status(locked.code(), absl::StrCat("subscriber of \"", AsAbsl(topic), "\": ", locked.message()));
 }
 
 SubscriberCore::SubscriberCore(std::shared_ptr<NodeCore> node, std::string_view topic, const MessageType& type,
@@ -94,6 +100,11 @@ absl::Status SubscriberCore::MakeFiles(const discovery::SubscriberSlot& slot, ui
     auto mapping = os::Mapping::Map(file->get(), bytes, os::Access::kReadWrite);
     if (!mapping.ok()) return mapping.status();
     if (absl::Status status = mapping->Populate(0, bytes); !status.ok()) return status;
+    if (!options_.lock_memory) return mapping;
+    if (absl::Status status = mapping->LockFirst(bytes); !status.ok()) {
+      return absl::Status(status.code(),
+                          absl::StrCat("subscriber of \"", topic_name_, "\": ", name, ": ", status.message()));
+    }
     return mapping;
   };
 
@@ -208,9 +219,9 @@ inline uint32_t SubscriberCore::FindEntry() {
   return true;
 }
 
-// While there is nothing to do: unmaps the pools of publishers that are gone. A publisher's number leaves the registry
-// only when none of our entries names a slot of it.
-inline void SubscriberCore::ForgetTheGone() {
+// While there is nothing to do: unmaps the pools of publishers that are gone, and maps those of new ones if no message
+// is to wait for it. A publisher's number leaves the registry only when none of our entries names a slot of it.
+inline void SubscriberCore::FollowPublishers() {
   const uint64_t generation = topic_.generation().load(queue::kRelaxed);  // relaxed: only a reason to look
   if (generation == seen_generation_) return;
   seen_generation_ = generation;
@@ -219,6 +230,7 @@ inline void SubscriberCore::ForgetTheGone() {
     if (topic_.publisher_incarnation(static_cast<PublisherIndex>(i)) != sources_[i]->pool.incarnation())
       sources_[i].reset();
   }
+  if (options_.lock_memory) MapPools();
 }
 
 RawTaken SubscriberCore::Take() {
@@ -234,7 +246,7 @@ RawTaken SubscriberCore::Take() {
     }
     const queue::TakeResult result = consumer_.Take(table_, entry, [this](Ref ref) { Prefetch(ref); });
     if (result.status == queue::TakeStatus::kEmpty) {
-      ForgetTheGone();
+      FollowPublishers();
       if (wake_.valid() && RearmAndLook()) continue;
       return {.sample = {}, .why = Outcome::kEmpty};
     }
@@ -291,9 +303,9 @@ SubscriberCore::Source* SubscriberCore::OpenSource(PublisherIndex index, Incarna
                                                    ", which the registry does not know"));
     return nullptr;
   }
-  auto pool =
-      pool::PoolReader::Open(node_->registry().directory(),
-                             discovery::EndpointFileName(discovery::FileKind::kPool, incarnation), incarnation, index);
+  auto pool = pool::PoolReader::Open(
+      node_->registry().directory(), discovery::EndpointFileName(discovery::FileKind::kPool, incarnation), incarnation,
+      index, options_.lock_memory ? pool::PoolReader::Populate::kAndLock : pool::PoolReader::Populate::kYes);
   if (!pool.ok()) {
     last_error_ =
         absl::Status(pool.status().code(), absl::StrCat("a message of \"", topic_name_, "\" from publisher ", index,
@@ -303,6 +315,28 @@ SubscriberCore::Source* SubscriberCore::OpenSource(PublisherIndex index, Incarna
   source = std::make_unique<Source>();
   source->pool = *std::move(pool);
   return source.get();
+}
+
+// Those of all live publishers, before they have sent anything. One that cannot be mapped now gets its chance, and its
+// error, with its first message.
+void SubscriberCore::MapPools() {
+  auto publishers = topic_.Publishers();
+  if (!publishers.ok()) return;  // entries that change all the time: the next change of the generation brings us back
+  const absl::Status last_error = last_error_;
+  for (const discovery::EndpointRecord& publisher : *publishers) {
+    FindSource(static_cast<PublisherIndex>(publisher.index_in_topic));
+  }
+  last_error_ = last_error;
+}
+
+// Why the pool of some publisher could not be locked, if it could not.
+absl::Status SubscriberCore::LockStatus() const {
+  for (const auto& source : sources_) {
+    if (source == nullptr || source->pool.lock_status().ok()) continue;
+    return absl::Status(source->pool.lock_status().code(),
+                        absl::StrCat("a publisher's pool: ", source->pool.lock_status().message()));
+  }
+  return absl::OkStatus();
 }
 
 bool SubscriberCore::OpenSegments(Held& held, Source& source, const pool::SlotHeader& header, uint32_t segment_count) {
@@ -554,7 +588,18 @@ void SubscriberCore::Finish() {
 
 SubscriberCounts SubscriberCore::counts() {
   if (!guard_.InOwner()) return {};
-  return ReadCounts(counters(), consumer_.queue());
+  SubscriberCounts counts = ReadCounts(counters(), consumer_.queue());
+  if (options_.lock_memory) {
+    uint64_t all = queue_file_.bytes() + table_file_.bytes();
+    counts.bytes_locked = queue_file_.locked_bytes() + table_file_.locked_bytes();
+    for (const auto& source : sources_) {
+      if (source == nullptr) continue;
+      all += source->pool.known_bytes();
+      counts.bytes_locked += source->pool.locked_bytes();
+    }
+    counts.bytes_unlocked = all - counts.bytes_locked;
+  }
+  return counts;
 }
 
 }  // namespace weir::internal

@@ -139,7 +139,9 @@ class SubscriberCore {
   void Arm();
   void Disarm();
   bool RearmAndLook();
-  void ForgetTheGone();
+  void FollowPublishers();
+  void MapPools();
+  absl::Status LockStatus() const;
 
   bool CheckTorn(const Held& held);
   void ReleaseFast(Held& held);

@@ -156,7 +156,7 @@ TEST_F(InspectTest, ShowsWhatTheEndpointsSayOfThemselves) {
   EXPECT_EQ(sender.pool_bytes_max, 1u << 20);
   const PublisherCounts own = publisher->counts();
   EXPECT_EQ(sender.pool_bytes_committed, own.pool_bytes_committed);
-  EXPECT_EQ(std::memcmp(&sender.counts, &own, sizeof(own)), 0);
+  EXPECT_TRUE(sender.counts == own);
   EXPECT_EQ(sender.counts.published, 5u);
 
   ASSERT_THAT(domain.subscribers, SizeIs(2));
@@ -166,7 +166,7 @@ TEST_F(InspectTest, ShowsWhatTheEndpointsSayOfThemselves) {
   EXPECT_EQ(blocking.max_borrowed, 4u);
   EXPECT_EQ(blocking.table_entries, 7u);  // and three of the history
   const SubscriberCounts blocking_own = block->counts();
-  EXPECT_EQ(std::memcmp(&blocking.counts, &blocking_own, sizeof(blocking_own)), 0);
+  EXPECT_TRUE(blocking.counts == blocking_own);
   EXPECT_EQ(blocking.counts.queued, 4u);
   EXPECT_EQ(overwriting.counts.queued, 2u);
   EXPECT_FALSE(blocking.asleep);

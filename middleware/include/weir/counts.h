@@ -6,6 +6,21 @@
 
 namespace weir {
 
+// What became of PublisherOptions::huge_pages: the kernel's last answer.
+enum class HugePages : uint8_t {
+  kNotAsked = 0,
+  kGranted = 1,
+  kKernelTooOld = 2,  // before 6.1
+  kForbidden = 3,     // shmem_enabled is "deny", or huge pages are disabled for this process (prctl)
+  kNoMemory = 4,      // no 2 MiB of memory in one piece, or a memory limit; part of the pool may have them
+  kBusy = 5,          // somebody else was using pages at that moment; likewise
+};
+
+constexpr const char* HugePagesName(HugePages answer) {
+  constexpr const char* kNames[] = {"not asked", "granted", "kernel too old", "forbidden", "no memory", "busy"};
+  return kNames[static_cast<uint8_t>(answer) < 6 ? static_cast<uint8_t>(answer) : 0];
+}
+
 // "Pushes" are counted per queue: one message to three subscribers is three.
 struct PublisherCounts {
   uint64_t published = 0;          // messages
@@ -23,6 +38,13 @@ struct PublisherCounts {
   uint64_t reclaimed_slots = 0;
   uint64_t pool_bytes_committed = 0;
   uint64_t queues = 0;  // subscribers connected right now
+  // Known to the publisher itself only: 0 in an Inspector's counts.
+  uint64_t pool_bytes_huge = 0;  // of the committed, in huge pages when they were committed
+  HugePages huge_pages = HugePages::kNotAsked;
+  uint64_t bytes_locked = 0;    // by PublisherOptions::lock_memory: pool, queues and tables
+  uint64_t bytes_unlocked = 0;  // of these, what should be locked but RLIMIT_MEMLOCK did not allow
+
+  friend bool operator==(const PublisherCounts&, const PublisherCounts&) = default;
 };
 
 // taken = delivered - from_history + invalid + duplicate, once nothing is in flight.
@@ -39,6 +61,11 @@ struct SubscriberCounts {
   uint64_t sleeps = 0;
   uint64_t queued = 0;   // in the queue right now
   uint64_t removed = 0;  // from the queue, by takes and evictions, ever
+  // Known to the subscriber itself only: 0 in an Inspector's counts.
+  uint64_t bytes_locked = 0;    // by SubscriberOptions::lock_memory: queue, table and pools
+  uint64_t bytes_unlocked = 0;  // of these, what should be locked but RLIMIT_MEMLOCK did not allow
+
+  friend bool operator==(const SubscriberCounts&, const SubscriberCounts&) = default;
 };
 
 }  // namespace weir

@@ -67,6 +67,16 @@ struct PublisherOptions {
   // How long one Publish may wait for subscribers that chose kBlock: 0 to 1 h.
   absl::Duration max_block = absl::Milliseconds(100);
   Metrics metrics = Metrics::kOn;
+  // Keeps the pool, and the queues and borrow tables this publisher maps, in memory (mlock; docs/realtime.md): they are
+  // never swapped out. FailedPrecondition at creation, naming the bytes and the limit, where RLIMIT_MEMLOCK is less and
+  // the process has no CAP_IPC_LOCK. Later nothing is refused for it: what a growing pool or a new subscriber adds and
+  // the limit does not allow is used unlocked, and shows in PublisherCounts::bytes_unlocked.
+  bool lock_memory = false;
+  // Asks the kernel to back the pool with huge pages, here and at the subscribers (docs/realtime.md): fewer misses of
+  // the address translation in large pools. The pool is committed in steps of 2 MiB then, and each step takes
+  // milliseconds: give pool_bytes_initial what the pool will need. pool_bytes_max must be at least 2 MiB. A wish: what
+  // came of it stands in PublisherCounts::pool_bytes_huge and huge_pages.
+  bool huge_pages = false;
 };
 
 struct SubscriberOptions {
@@ -84,6 +94,10 @@ struct SubscriberOptions {
   uint64_t traversal_limit_bytes = 0;
   // A subscriber reads no clock: both mean the same.
   Metrics metrics = Metrics::kOn;
+  // As PublisherOptions::lock_memory, for the queue, the borrow table and the pools this subscriber maps. Those of the
+  // publishers there are it then maps at creation, those of later ones when it next finds its queue empty: before
+  // their first message, if it can, and not with it.
+  bool lock_memory = false;
 };
 
 }  // namespace weir

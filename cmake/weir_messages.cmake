@@ -1,48 +1,21 @@
-# weir_generate_messages(<target> [PREFIX <folder>] [LINK <target>...] FILES <file.capnp>...)
-#
-# Compiles Cap'n Proto schemas into a library. Whoever links it includes <PREFIX/file.capnp.h>; a schema of another
-# such library that names this one under LINK writes import "/PREFIX/file.capnp". Weir's own types are the target
-# weir::messages with the prefix weir/messages. Generated headers are never installed: they fit one version of
-# Cap'n Proto only.
-#
-# The schemas are compiled through links in the build folder, so that a type's name in its binary schema is
-# PREFIX/file.capnp:Type in whatever folder the sources lie. (What processes compare when they meet on a topic has no
-# folders in it.)
-function(weir_generate_messages target)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "PREFIX" "LINK;FILES")
-  if(NOT arg_FILES OR arg_UNPARSED_ARGUMENTS)
-    message(FATAL_ERROR "weir_generate_messages(${target}): FILES is missing, or this was not understood: "
-                        "${arg_UNPARSED_ARGUMENTS}")
+# weir::messages of an installed Weir: compiled in the build that uses it, from the installed schemas, because generated
+# headers fit one version of Cap'n Proto only. Built if something links it. Included by weirConfig.cmake, and by the
+# Conan package.
+if(NOT TARGET weir_messages)
+  cmake_path(SET weir_schemas NORMALIZE "${CMAKE_CURRENT_LIST_DIR}/../../../include/weir/messages")
+  if(NOT EXISTS "${weir_schemas}/header.capnp")  # lib/<architecture>/cmake/weir
+    cmake_path(SET weir_schemas NORMALIZE "${CMAKE_CURRENT_LIST_DIR}/../../../../include/weir/messages")
   endif()
-  set(root "${CMAKE_CURRENT_BINARY_DIR}/${target}")
-  file(MAKE_DIRECTORY "${root}/${arg_PREFIX}")
-  set(links "")
-  foreach(file IN LISTS arg_FILES)
-    cmake_path(ABSOLUTE_PATH file BASE_DIRECTORY "${CMAKE_CURRENT_SOURCE_DIR}" NORMALIZE)
-    cmake_path(GET file FILENAME name)
-    cmake_path(SET link NORMALIZE "${root}/${arg_PREFIX}/${name}")
-    file(CREATE_LINK "${file}" "${link}" SYMBOLIC)
-    list(APPEND links "${link}")
-  endforeach()
-
-  # What capnp_generate_cpp() of Cap'n Proto's CMake package reads.
-  if(NOT CAPNP_INCLUDE_DIRECTORY)
-    set(CAPNP_INCLUDE_DIRECTORY "${WEIR_CAPNP_INCLUDE_DIRECTORY}")
-  endif()
-  set(CAPNPC_SRC_PREFIX "${root}")
-  set(CAPNPC_OUTPUT_DIR "${root}")
-  set(CAPNPC_IMPORT_DIRS "${root}")
-  foreach(other IN LISTS arg_LINK)
-    get_target_property(imports ${other} WEIR_SCHEMA_ROOTS)
-    if(imports)
-      list(APPEND CAPNPC_IMPORT_DIRS ${imports})
-    endif()
-  endforeach()
-  capnp_generate_cpp(sources headers ${links})
-
-  add_library(${target} STATIC ${sources} ${headers})
-  target_compile_features(${target} PUBLIC cxx_std_20)
-  target_include_directories(${target} SYSTEM PUBLIC "${root}")
-  target_link_libraries(${target} PUBLIC CapnProto::capnp ${arg_LINK})
-  set_target_properties(${target} PROPERTIES WEIR_SCHEMA_ROOTS "${CAPNPC_IMPORT_DIRS}")
-endfunction()
+  file(GLOB weir_schemas "${weir_schemas}/*.capnp")
+  weir_generate_schema(weir_messages ${weir_schemas} PREFIX weir/messages)
+  set_target_properties(weir_messages PROPERTIES EXCLUDE_FROM_ALL ON)
+  unset(weir_schemas)
+endif()
+if(NOT TARGET weir::messages)
+  add_library(weir::messages ALIAS weir_messages)
+else()  # Conan's, with nothing in it
+  get_target_property(weir_roots weir_messages WEIR_SCHEMA_ROOTS)
+  set_target_properties(weir::messages PROPERTIES WEIR_SCHEMA_ROOTS "${weir_roots}")
+  set_property(TARGET weir::messages APPEND PROPERTY INTERFACE_LINK_LIBRARIES weir_messages)
+  unset(weir_roots)
+endif()

@@ -70,7 +70,8 @@ namespace internal {
 class Filler {
  public:
   void Fill(capnp::DynamicStruct::Builder message) {
-    for (capnp::StructSchema::Field field : message.getSchema().getNonUnionFields()) FillField(message, field);
+    const auto fields = message.getSchema().getNonUnionFields();
+    for (capnp::StructSchema::Field field : fields) FillField(message, field);
     auto members = message.getSchema().getUnionFields();
     if (members.size() != 0) FillField(message, members[members.size() - 1]);
   }

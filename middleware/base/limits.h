@@ -9,7 +9,7 @@
 namespace weir {
 
 // Bumped by every change to the layout of a shared file. Processes with different numbers refuse each other's domain.
-inline constexpr uint32_t kLayoutNumber = 1;
+inline constexpr uint32_t kLayoutNumber = 2;
 
 // Shared structures keep fields with different writers this far apart. Not std::hardware_destructive_interference_size:
 // that is a property of the compiler's flags, and two processes must agree. 128 rather than 64 because the
@@ -35,6 +35,7 @@ inline constexpr uint32_t kQueueCellsMin = 64;
 inline constexpr uint32_t kBorrowedMax = 4096;
 inline constexpr uint32_t kHistoryMax = 1024;
 inline constexpr uint32_t kLoansMax = 256;
+inline constexpr uint32_t kStampEveryMax = 65536;
 // A borrow table also has entries for the history of every publisher that was live when its subscriber joined.
 inline constexpr uint32_t kBorrowEntriesMax = kBorrowedMax + 1 + kHistoryMax * kPublishersPerTopicMax;
 

@@ -19,7 +19,7 @@ class Counter {
     // relaxed: single writer, statistic.
     value_.store(value_.load(std::memory_order_relaxed) + delta, std::memory_order_relaxed);
   }
-  // For levels.
+  // For levels and maxima.
   void Set(uint64_t value) { value_.store(value, std::memory_order_relaxed); }
   uint64_t value() const { return value_.load(std::memory_order_relaxed); }
 
@@ -52,7 +52,9 @@ struct PublisherCounters {
   Counter loans_refused;
   Counter reclaim_passes;
   Counter reclaimed_slots;
-  Counter pool_bytes_committed;  // a level, not a count: stored, never summed
+  Counter message_bytes_max;     // the largest message published
+  Counter pool_bytes_committed;  // levels, not counts: stored, never summed
+  Counter pool_bytes_in_use;
 };
 static_assert(sizeof(PublisherCounters) <= kPageBytes);
 
@@ -68,6 +70,7 @@ struct SubscriberCounters {
   SharedCounter torn;    // the publisher wrote to a sample while it was held
   Counter refused_held;  // takes refused because max_borrowed samples are held
   Counter sleeps;        // times it went to sleep
+  Counter queued_max;    // the longest queue that a take found, what it took included
 };
 static_assert(sizeof(SubscriberCounters) <= kPageBytes);
 

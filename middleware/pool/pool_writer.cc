@@ -98,6 +98,7 @@ SlotId PoolWriter::TakeFreeLarger(uint64_t body_bytes) {
     if (free_[size_class].empty()) continue;
     const SlotId slot = free_[size_class].back();
     free_[size_class].pop_back();
+    bytes_in_use_ += classes_.stride(size_class);
     return slot;
   }
   return kNoSlot;
@@ -123,6 +124,7 @@ absl::StatusOr<SlotId> PoolWriter::Carve(uint64_t body_bytes) {
                     .next = kNoSlot,
                     .taken_clean = false});
   carved_ = begin + stride;
+  bytes_in_use_ += stride;
   const auto slot = static_cast<SlotId>(slots_.size() - 1);
   // Freeing must not allocate: each class has room for all slots there are.
   if (free_[size_class].capacity() < slots_.size()) free_[size_class].reserve(std::max<size_t>(64, slots_.size() * 2));

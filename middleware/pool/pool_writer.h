@@ -71,6 +71,7 @@ class PoolWriter {
     if (free.empty()) return kNoSlot;
     const SlotId slot = free.back();
     free.pop_back();
+    bytes_in_use_ += classes_.stride(size_class);
     return slot;
   }
   // The same from any larger class; for when the pool can grow no more.
@@ -82,6 +83,7 @@ class PoolWriter {
   void Free(SlotId slot) {
     Slot& s = slots_[slot];
     free_[s.size_class].push_back(slot);
+    bytes_in_use_ -= classes_.stride(s.size_class);
   }
   // The slot that TakeFree(body_bytes) would return after `ahead` others, or kNoSlot.
   SlotId NextFree(uint64_t body_bytes, size_t ahead = 0) const {
@@ -107,6 +109,7 @@ class PoolWriter {
   Ref ref(SlotId slot) const { return slots_[slot].ref; }
   size_t slot_count() const { return slots_.size(); }
   uint64_t bytes_committed() const { return committed_; }
+  uint64_t bytes_in_use() const { return bytes_in_use_; }  // of slots that are not free, headers included
   uint64_t bytes_max() const { return bytes_max_; }
   // The longest body that fits into the pool when nothing else is in it.
   uint64_t body_bytes_max() const;
@@ -156,6 +159,7 @@ class PoolWriter {
   os::HugeResult huge_;
   uint64_t committed_ = 0;  // the file's size
   uint64_t carved_ = 0;     // where the next new slot begins
+  uint64_t bytes_in_use_ = 0;
   std::vector<Slot> slots_;
   std::vector<std::vector<SlotId>> free_;  // per class
 };

@@ -30,6 +30,7 @@ using discovery::EndpointRecord;
 using discovery::FileKind;
 using discovery::Snapshot;
 using internal::ReadCounts;
+using internal::ReadLatency;
 
 constexpr bool Same(EndpointState ours, discovery::EndpointState registrys) {
   return static_cast<uint32_t>(ours) == static_cast<uint32_t>(registrys);
@@ -212,7 +213,9 @@ class DomainLook {
     info.readable = true;
     info.counts = ReadCounts(
         *reinterpret_cast<const metrics::SubscriberCounters*>(table->mapping.data() + queue::kTableCountersOffset),
-        queue->view);
+        queue->view, table->table);
+    info.latency =
+        ReadLatency(*reinterpret_cast<const metrics::Histogram*>(table->mapping.data() + queue::kTableHistogramOffset));
     // relaxed: numbers to show
     info.asleep = queue->view.header->sleepers.load(queue::kRelaxed) != 0;
     info.blocked_publishers = queue->view.header->blocked.load(queue::kRelaxed);

@@ -65,6 +65,9 @@ absl::Status CheckOptions(const PublisherOptions& options, const MessageType& ty
     return absl::InvalidArgumentError(absl::StrCat(
         "PublisherOptions::max_block is ", absl::FormatDuration(options.max_block), "; it must be between 0 and 1 h"));
   }
+  if (absl::Status s = CheckInRange("PublisherOptions::stamp_every", options.stamp_every, 1, kStampEveryMax); !s.ok()) {
+    return s;
+  }
   if (options.huge_pages && options.pool_bytes_max < os::kHugePageBytes) {
     return absl::InvalidArgumentError(absl::StrCat("PublisherOptions::pool_bytes_max is ", options.pool_bytes_max,
                                                    "; with huge_pages at least ", os::kHugePageBytes));
@@ -164,8 +167,10 @@ PublisherCore::PublisherCore(std::shared_ptr<NodeCore> node, std::string_view to
       fixed_body_bytes_(type.kind == MessageKind::kPlain ? type.body_bytes : 0),
       max_block_ns_(ToNs(options.max_block)),
       stamps_(options.metrics == Metrics::kOn || options.history > 0),
+      stamp_every_(options.history > 0 ? 1 : options.stamp_every),
       lock_memory_(options.lock_memory),
       huge_pages_(options.huge_pages),
+      clock_(stamps_ && os::TickClock::CounterIsKernelClock()),
       history_slots_(options.history, kNoSlot),
       loans_(std::make_unique<LoanState[]>(options.max_loans)),
       max_loans_(options.max_loans),
@@ -394,7 +399,7 @@ absl::StatusOr<Published> PublisherCore::Publish(LoanState* loan) {
     header.body_bytes = static_cast<uint32_t>(loan->used);
     header.total_bytes = total;
   }
-  if (stamps_) header.published_ns = clock_.Now();  // else it is 0 from the beginning
+  if (stamps_) header.published_ns = Stamp();  // else it is 0 from the beginning
   // relaxed: made visible by the release of the queue's cell or of the history's entry.
   header.sequence.store(sequence, std::memory_order_relaxed);
   WEIR_CRASH_POINT("publish.header_written");
@@ -434,8 +439,11 @@ absl::StatusOr<Published> PublisherCore::Publish(LoanState* loan) {
   metrics::PublisherCounters& c = counters();
   c.published.Add(1);
   c.published_bytes.Add(total);
+  if (total > c.message_bytes_max.value()) [[unlikely]]
+    c.message_bytes_max.Set(total);
   if (kind_ == MessageKind::kCapnp) loan->companion.Reset();
   Upkeep();
+  c.pool_bytes_in_use.Set(pool_->bytes_in_use());
   return Published{.sequence = sequence, .accepted = verdicts.accepted(), .dropped = verdicts.dropped()};
 }
 
@@ -490,6 +498,7 @@ PublisherCounts PublisherCore::counts() {
   if (!InOwner()) return {};
   PublisherCounts counts = ReadCounts(counters());
   counts.pool_bytes_committed = pool_->bytes_committed();
+  counts.pool_bytes_in_use = pool_->bytes_in_use();
   counts.queues = links_.size();
   counts.pool_bytes_huge = pool_->huge().bytes;
   if (huge_pages_) counts.huge_pages = Public(pool_->huge().answer);

@@ -167,6 +167,12 @@ class PublisherCore {
   absl::Status WhyNotPublished(LoanState* loan);
   bool MustFence(Link& link) const { return waker_must_fence_ || link.header().force_fence.load(queue::kRelaxed) != 0; }
   void Wake(Link& link, bool fence);
+  // What published_ns is to be. The counter starts at 1, so that the first message is stamped: it may be the only one.
+  uint64_t Stamp() {
+    if (--until_stamp_ != 0) return 0;
+    until_stamp_ = stamp_every_;
+    return clock_.Now();
+  }
   void SignalDescriptor(Link& link);
 
   std::shared_ptr<NodeCore> node_;
@@ -183,7 +189,9 @@ class PublisherCore {
   MessageKind kind_;
   uint64_t fixed_body_bytes_;  // of a plain struct, else 0
   uint64_t max_block_ns_;
-  bool stamps_;
+  const bool stamps_;
+  const uint32_t stamp_every_;
+  uint32_t until_stamp_ = 1;  // messages, the next one included
   bool lock_memory_;
   bool huge_pages_;
   os::TickClock clock_;

@@ -140,6 +140,9 @@ absl::Status RawSubscriber::StatusOf(Outcome why) const {
 SubscriberCounts RawSubscriber::counts() const {
   return core_->counts();
 }
+LatencyHistogram RawSubscriber::latency() const {
+  return core_->latency();
+}
 std::string_view RawSubscriber::topic() const {
   return core_->topic();
 }

@@ -2,14 +2,19 @@
 #ifndef WEIR_PUBSUB_READ_COUNTS_H_
 #define WEIR_PUBSUB_READ_COUNTS_H_
 
+#include <algorithm>
+
 #include "middleware/metrics/counters_layout.h"
+#include "middleware/metrics/histogram.h"
+#include "middleware/queue/borrow_table.h"
 #include "middleware/queue/queue.h"
 #include "weir/counts.h"
+#include "weir/latency_histogram.h"
 
 namespace weir::internal {
 
-// Without what does not stand in the shared pages and is the caller's to say: `pool_bytes_committed`, `queues`, and
-// what is locked or in huge pages.
+// Without what does not stand in the shared pages and is the caller's to say: `queues`, and what is locked or in huge
+// pages.
 inline PublisherCounts ReadCounts(const metrics::PublisherCounters& c) {
   return {.published = c.published.value(),
           .published_bytes = c.published_bytes.value(),
@@ -23,11 +28,18 @@ inline PublisherCounts ReadCounts(const metrics::PublisherCounters& c) {
           .loans = c.loans.value(),
           .loans_refused = c.loans_refused.value(),
           .reclaim_passes = c.reclaim_passes.value(),
-          .reclaimed_slots = c.reclaimed_slots.value()};
+          .reclaimed_slots = c.reclaimed_slots.value(),
+          .message_bytes_max = c.message_bytes_max.value(),
+          .pool_bytes_committed = c.pool_bytes_committed.value(),
+          .pool_bytes_in_use = c.pool_bytes_in_use.value()};
 }
 
 inline SubscriberCounts ReadCounts(const metrics::SubscriberCounters& c,
-                                   const queue::QueueView<queue::SystemAtomics>& queue) {
+                                   const queue::QueueView<queue::SystemAtomics>& queue,
+                                   const queue::BorrowTable<queue::SystemAtomics>& table) {
+  const uint64_t queued = queue::CountQueued(queue);
+  uint64_t held = 0;
+  table.ForEach([&held](Ref) { ++held; });
   return {.taken = c.taken.value(),
           .taken_bytes = c.taken_bytes.value(),
           .delivered = c.delivered.value(),
@@ -38,8 +50,17 @@ inline SubscriberCounts ReadCounts(const metrics::SubscriberCounters& c,
           .torn = c.torn.value(),
           .refused_held = c.refused_held.value(),
           .sleeps = c.sleeps.value(),
-          .queued = queue::CountQueued(queue),
-          .removed = queue.header->head.load(queue::kRelaxed)};  // relaxed: statistic
+          .removed = queue.header->head.load(queue::kRelaxed),  // relaxed: statistic
+          .queued_max = std::max(c.queued_max.value(), queued),
+          .queued = queued,
+          .held = held};
+}
+
+inline LatencyHistogram ReadLatency(const metrics::Histogram& histogram) {
+  LatencyHistogram latency;
+  for (size_t i = 0; i < latency.buckets.size(); ++i) latency.buckets[i] = histogram.buckets[i].value();
+  latency.sum_ns = histogram.sum_ns.value();
+  return latency;
 }
 
 }  // namespace weir::internal

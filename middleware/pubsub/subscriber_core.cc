@@ -87,7 +87,9 @@ SubscriberCore::SubscriberCore(std::shared_ptr<NodeCore> node, std::string_view 
       can_fence_threads_(node_->can_fence_threads()),
       topic_name_(topic),
       fixed_body_bytes_(type.kind == MessageKind::kPlain ? type.body_bytes : 0),
-      options_(options) {}
+      options_(options),
+      measures_latency_(options.metrics == Metrics::kOn),
+      clock_(measures_latency_ && os::TickClock::CounterIsKernelClock()) {}
 
 absl::Status SubscriberCore::MakeFiles(const discovery::SubscriberSlot& slot, uint64_t history_total,
                                        discovery::SubscriberRecord& record) {
@@ -122,6 +124,7 @@ absl::Status SubscriberCore::MakeFiles(const discovery::SubscriberSlot& slot, ui
   queue_file_ = *std::move(queue_file);
   table_file_ = *std::move(table_file);
   counters_ = reinterpret_cast<metrics::SubscriberCounters*>(table_file_.data() + queue::kTableCountersOffset);
+  histogram_ = reinterpret_cast<metrics::Histogram*>(table_file_.data() + queue::kTableHistogramOffset);
 
   auto* header = reinterpret_cast<queue::SystemQueueHeader*>(queue_file_.data());
   new (&header->facts) queue::QueueFacts{};
@@ -288,9 +291,37 @@ RawTaken SubscriberCore::Take() {
     consumer_.LookAhead(result.position, kPrefetchAhead, [this](Ref ref) { Prefetch(ref); });
     counters().delivered.Add(1);
     counters().taken_bytes.Add(held.total_bytes);
+    NoteQueueLength(result.position);
+    // Last, because reading the clock waits for what was loaded before.
+    if (measures_latency_ && held.info.published_ns != 0) NoteLatency(held.info.published_ns);
     held.phase.store(kHeld, std::memory_order_relaxed);  // whoever releases it got it from us
     return {.sample = RawSample(&held), .why = Outcome::kSample};
   }
+}
+
+// If the queue was longer than ever when `position` was taken, the cell that far behind it is filled. Mostly it is not,
+// and then nobody has written to it since it was taken a lap ago: its line is still in this core's cache, and reading
+// it takes nothing from the publishers.
+inline void SubscriberCore::NoteQueueLength(Position position) {
+  const queue::QueueView<Atomics>& queue = consumer_.queue();
+  uint64_t longest = counters().queued_max.value();
+  const auto reaches_further = [&] {
+    if (longest >= queue.depth) return false;
+    const Position behind = position + longest;
+    // relaxed: nothing is dereferenced by it
+    return queue::LapDistance(queue::LapOf(queue.cell(behind).load(queue::kRelaxed)), queue.lap(behind)) == 0;
+  };
+  if (!reaches_further()) [[likely]]
+    return;
+  do ++longest;
+  while (reaches_further());
+  counters().queued_max.Set(longest);
+}
+
+inline void SubscriberCore::NoteLatency(uint64_t published_ns) {
+  const uint64_t now_ns = clock_.NowAfterLoads();
+  // The clocks of two processes may differ by their error: what comes out negative was short.
+  histogram_->Record(now_ns > published_ns ? now_ns - published_ns : 0);
 }
 
 // The pool behind a publisher's index, or nullptr with last_error_ set.
@@ -588,7 +619,7 @@ void SubscriberCore::Finish() {
 
 SubscriberCounts SubscriberCore::counts() {
   if (!guard_.InOwner()) return {};
-  SubscriberCounts counts = ReadCounts(counters(), consumer_.queue());
+  SubscriberCounts counts = ReadCounts(counters(), consumer_.queue(), table_);
   if (options_.lock_memory) {
     uint64_t all = queue_file_.bytes() + table_file_.bytes();
     counts.bytes_locked = queue_file_.locked_bytes() + table_file_.locked_bytes();
@@ -600,6 +631,11 @@ SubscriberCounts SubscriberCore::counts() {
     counts.bytes_unlocked = all - counts.bytes_locked;
   }
   return counts;
+}
+
+LatencyHistogram SubscriberCore::latency() {
+  if (!guard_.InOwner()) return {};
+  return ReadLatency(*histogram_);
 }
 
 }  // namespace weir::internal

@@ -29,6 +29,8 @@
 #include "absl/time/time.h"
 #include "discovery/registry.h"
 #include "middleware/metrics/counters_layout.h"
+#include "middleware/metrics/histogram.h"
+#include "middleware/os/clock.h"
 #include "middleware/pool/pool_reader.h"
 #include "middleware/pubsub/node_core.h"
 #include "middleware/queue/borrow_table.h"
@@ -66,6 +68,7 @@ class SubscriberCore {
 
   absl::Status last_error() const { return last_error_; }
   SubscriberCounts counts();
+  LatencyHistogram latency();
   std::string_view topic() const { return topic_name_; }
 
   // The Subscriber object is gone. The core goes now, or with its last sample.
@@ -134,6 +137,8 @@ class SubscriberCore {
   bool OpenSegments(Held& held, Source& source, const pool::SlotHeader& header, uint32_t segment_count);
   bool Copy(Held& held);
   RawTaken Invalid(absl::Status why);
+  void NoteQueueLength(Position position);
+  void NoteLatency(uint64_t published_ns);
   void AnnounceSpace();
   void HeavyFence();
   void Arm();
@@ -160,6 +165,9 @@ class SubscriberCore {
   os::Mapping queue_file_;
   os::Mapping table_file_;
   metrics::SubscriberCounters* counters_ = nullptr;  // in the table's file
+  metrics::Histogram* histogram_ = nullptr;          // likewise
+  const bool measures_latency_;
+  os::TickClock clock_;
   queue::Consumer<Atomics> consumer_;
   queue::BorrowTable<Atomics> table_;
   uint32_t next_entry_ = 0;                  // where to look for a free one first

@@ -9,6 +9,8 @@
 //   4096 +-----------------------+
 //        | subscriber's counters |  middleware/metrics/counters_layout.h
 //   8192 +-----------------------+
+//        | histogram             |  of latencies, middleware/metrics/histogram.h
+//  12288 +-----------------------+
 //        | entries[entry_count]  |  32 bits each: a ref, or 0
 //        +-----------------------+
 //
@@ -29,7 +31,9 @@ namespace weir::queue {
 
 inline constexpr uint64_t kTableMagic = 0x3142415452494557;  // "WEIRTAB1"
 inline constexpr size_t kTableCountersOffset = kPageBytes;
-inline constexpr size_t kTableEntriesOffset = 2 * kPageBytes;
+inline constexpr size_t kTableHistogramOffset = 2 * kPageBytes;
+inline constexpr size_t kTableEntriesOffset = 3 * kPageBytes;
+static_assert(kTableHistogramOffset == 8192 && kTableEntriesOffset == 12288);
 
 struct TableFacts {
   uint64_t magic = kTableMagic;

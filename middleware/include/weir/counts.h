@@ -1,4 +1,14 @@
 // Counters of one endpoint as plain numbers, read at one moment.
+//
+// They lie in shared memory, in a page of the endpoint's own that nobody else writes, so they can be read while it
+// hangs and after it was killed (<weir/inspect.h>). Each is stored after the fact it counts: a death leaves it at most
+// one short (`evicted`: by as many as the last push removed). What is not called a level only grows.
+//
+// Where a message went, per queue, once nothing is in flight:
+//
+//   published = pushed + refused_full + refused_timed_out + refused_corrupt    (while it was connected)
+//   pushed    = taken + evicted + queued
+//   taken     = delivered - from_history + invalid + duplicate
 #ifndef WEIR_COUNTS_H_
 #define WEIR_COUNTS_H_
 
@@ -23,21 +33,25 @@ constexpr const char* HugePagesName(HugePages answer) {
 
 // "Pushes" are counted per queue: one message to three subscribers is three.
 struct PublisherCounts {
-  uint64_t published = 0;          // messages
+  uint64_t published = 0;          // messages that Publish sent off, also if no queue took them
   uint64_t published_bytes = 0;    // their bodies, all segments
-  uint64_t pushed = 0;             // accepted by a queue
-  uint64_t evicted = 0;            // older messages this publisher removed to make room
-  uint64_t refused_full = 0;       // pushes not accepted: queue full, drop newest
-  uint64_t refused_timed_out = 0;  // pushes not accepted: queue full, blocked as long as allowed
-  uint64_t refused_corrupt = 0;    // pushes not accepted: the queue's memory is damaged
-  uint64_t blocked_ns = 0;         // time spent waiting for room
-  uint64_t wakeups = 0;            // calls to wake a sleeping subscriber
-  uint64_t loans = 0;              // granted
-  uint64_t loans_refused = 0;
-  uint64_t reclaim_passes = 0;
-  uint64_t reclaimed_slots = 0;
-  uint64_t pool_bytes_committed = 0;
-  uint64_t queues = 0;  // subscribers connected right now
+  uint64_t pushed = 0;             // pushes accepted by a queue
+  uint64_t evicted = 0;            // dropped: older messages overwritten by this publisher's pushes (kOverwriteOldest)
+  uint64_t refused_full = 0;       // dropped: pushes not accepted, queue full (kDropNewest)
+  uint64_t refused_timed_out = 0;  // dropped: pushes not accepted, queue full for as long as was allowed (kBlock)
+  uint64_t refused_corrupt = 0;    // dropped: pushes not accepted, the queue's memory is damaged
+  uint64_t blocked_ns = 0;         // time spent waiting for room (kBlock)
+  uint64_t wakeups = 0;            // times a sleeping subscriber was woken: futex calls, one per queue and message
+  uint64_t loans = 0;              // loans granted
+  uint64_t loans_refused = 0;      // loans not granted: max_loans out, or no slot to be had
+  uint64_t reclaim_passes = 0;     // looks at all queues and tables for slots that are free again
+  uint64_t reclaimed_slots = 0;    // slots that those looks freed
+  uint64_t message_bytes_max = 0;  // the largest message published, all segments
+  uint64_t pool_bytes_committed = 0;  // level: memory that the pool takes
+  // Level, as the last Publish left it: slots that are not free, headers and rounding included. They are written,
+  // queued, held or kept in the history, or everybody has passed them and no reclaim pass has found that out yet.
+  uint64_t pool_bytes_in_use = 0;
+  uint64_t queues = 0;  // level: subscribers connected
   // Known to the publisher itself only: 0 in an Inspector's counts.
   uint64_t pool_bytes_huge = 0;  // of the committed, in huge pages when they were committed
   HugePages huge_pages = HugePages::kNotAsked;
@@ -47,20 +61,24 @@ struct PublisherCounts {
   friend bool operator==(const PublisherCounts&, const PublisherCounts&) = default;
 };
 
-// taken = delivered - from_history + invalid + duplicate, once nothing is in flight.
 struct SubscriberCounts {
-  uint64_t taken = 0;         // messages removed from the queue
-  uint64_t taken_bytes = 0;   // of what was handed out
+  uint64_t taken = 0;         // messages that takes removed from the queue, whatever became of them
+  uint64_t taken_bytes = 0;   // bodies of what was handed out, from queue and history
   uint64_t delivered = 0;     // samples handed out, from queue and history
   uint64_t from_history = 0;  // of these, how many came from a history
-  uint64_t invalid = 0;       // removed from the queue, but the reference or the header did not check
+  uint64_t invalid = 0;       // dropped: removed from the queue, but the reference or the header did not check
   uint64_t duplicate = 0;     // removed from the queue, but already handed out from the history
-  uint64_t missed = 0;        // gaps in the publishers' sequences
-  uint64_t torn = 0;          // the publisher wrote to a sample while it was held
+  uint64_t missed = 0;        // messages that the gaps in the publishers' sequences stand for, whatever dropped them
+  uint64_t torn = 0;          // samples that the publisher wrote to while they were held
   uint64_t refused_held = 0;  // takes refused because max_borrowed samples are held
-  uint64_t sleeps = 0;
-  uint64_t queued = 0;   // in the queue right now
-  uint64_t removed = 0;  // from the queue, by takes and evictions, ever
+  uint64_t sleeps = 0;        // times it went to sleep to wait for a message
+  uint64_t removed = 0;       // messages gone from the queue, by takes and by evictions
+  // The longest the queue was seen: by a take, which counts the message it takes and those behind it (also those that
+  // come in meanwhile), or by this reading. Never above the depth. A queue that gets fuller and is emptied by evictions
+  // alone shows in this reading only.
+  uint64_t queued_max = 0;
+  uint64_t queued = 0;  // level: messages in the queue
+  uint64_t held = 0;    // level: samples held, and messages of a history that are not taken yet
   // Known to the subscriber itself only: 0 in an Inspector's counts.
   uint64_t bytes_locked = 0;    // by SubscriberOptions::lock_memory: queue, table and pools
   uint64_t bytes_unlocked = 0;  // of these, what should be locked but RLIMIT_MEMLOCK did not allow

@@ -34,6 +34,7 @@
 #include "absl/time/time.h"
 #include "weir/counts.h"
 #include "weir/internal/raw.h"
+#include "weir/latency_histogram.h"
 #include "weir/message.h"
 #include "weir/options.h"
 #include "weir/outcomes.h"
@@ -146,6 +147,8 @@ class DynamicSubscriber {
 
   const MessageType& type() const;
   SubscriberCounts counts() const { return raw_.counts(); }
+  // How long the messages that were taken from the queue had been under way.
+  LatencyHistogram latency() const { return raw_.latency(); }
   std::string_view topic() const { return raw_.topic(); }
 
  private:

@@ -26,6 +26,7 @@
 
 #include "absl/status/statusor.h"
 #include "weir/counts.h"
+#include "weir/latency_histogram.h"
 #include "weir/message.h"
 #include "weir/options.h"
 
@@ -45,6 +46,18 @@ struct NodeInfo {
   bool alive = false;
 };
 
+// What a set of endpoints of one topic counted, added up. Of `message_bytes_max` and `queued_max` the largest.
+struct TopicCounts {
+  uint64_t publishers = 0;  // endpoints whose counts are in it
+  uint64_t subscribers = 0;
+  uint64_t unreadable = 0;  // endpoints whose counts are not, because their file was damaged when they went
+  PublisherCounts published = {};
+  SubscriberCounts received = {};
+  LatencyHistogram latency = {};
+
+  friend bool operator==(const TopicCounts&, const TopicCounts&) = default;
+};
+
 struct TopicInfo {
   uint64_t id = 0;
   std::string name = {};
@@ -60,6 +73,14 @@ struct TopicInfo {
   uint64_t created_ns = 0;   // [ns, CLOCK_REALTIME]
   uint32_t publishers = 0;   // live ones of living nodes
   uint32_t subscribers = 0;  // likewise
+  // Of the endpoints that are gone, closed or killed, since the topic was made: what they counted goes into the topic's
+  // record before their files are removed. Levels are 0, but for `received.queued`: messages that were still in their
+  // queues, which nobody will take. The record goes with its topic, that is with the last endpoint.
+  TopicCounts departed = {};
+  // Of all endpoints that the topic ever had: `departed` and those that are there. Every endpoint is in it exactly
+  // once, so between two looks at the same topic no count goes back (levels do). A note in DomainSnapshot::notes or at
+  // the endpoint says if something could not be read.
+  TopicCounts total = {};
 };
 
 enum class EndpointState : uint8_t {
@@ -87,6 +108,8 @@ struct EndpointInfo {
   EndpointState state = EndpointState::kCreating;
   uint32_t index = 0;       // among the topic's publishers or subscribers; used again after the endpoint is gone
   uint64_t created_ns = 0;  // [ns, CLOCK_REALTIME]
+  // Its counts are in its topic's `departed` already: it is gone but for its files.
+  bool departed = false;
   // Its files could be read. If not, what comes from them (counts, fill, samples) is zero, and `note` says why: the
   // endpoint was just closing, or a file is damaged.
   bool readable = false;
@@ -110,7 +133,8 @@ struct HeldSample {
   uint64_t bytes = 0;         // of the message, all segments
   uint64_t slot_offset = 0;   // [bytes] in the publisher's pool
   // [ns, CLOCK_MONOTONIC] When the message was published. Taking writes no time, so this is the earliest moment since
-  // which it can be held: "held for at most now - published_ns". 0 if its publisher does not stamp (Metrics::kOff).
+  // which it can be held: "held for at most now - published_ns". 0 if its publisher did not stamp it (Metrics::kOff,
+  // stamp_every).
   uint64_t published_ns = 0;
 };
 
@@ -120,6 +144,7 @@ struct SubscriberInfo : EndpointInfo {
   WhenFull when_full = WhenFull::kOverwriteOldest;
   uint32_t table_entries = 0;  // max_borrowed and room for histories
   SubscriberCounts counts = {};
+  LatencyHistogram latency = {};      // from Publish to Take; empty if it does not measure (Metrics::kOff)
   bool asleep = false;                // waits in the kernel for a message
   uint32_t blocked_publishers = 0;    // wait for room in its queue (WhenFull::kBlock)
   std::vector<HeldSample> held = {};  // a dead node's samples hold no slot any more

@@ -46,10 +46,14 @@ enum class WhenFull : uint8_t {
   kBlock = 2,            // the publisher waits, at most PublisherOptions::max_block, then drops the new message
 };
 
-// Counters (counts()) are always kept; this is about what costs a clock read per message.
+// Counters (counts()) are always kept; this is about what costs a clock read per message. A latency is only known where
+// both sides have it on.
 enum class Metrics : uint8_t {
-  kOn = 0,   // every message is stamped with the time of its publication
-  kOff = 1,  // no stamps (SampleInfo::published_ns is 0), unless the publisher has a history
+  // A publisher stamps its messages with the time of their publication. A subscriber reads the clock for each stamped
+  // message that it takes from its queue, and counts the latency (latency()).
+  kOn = 0,
+  // A publisher stamps nothing (SampleInfo::published_ns is 0), unless it has a history. A subscriber reads no clock.
+  kOff = 1,
 };
 
 struct PublisherOptions {
@@ -67,6 +71,10 @@ struct PublisherOptions {
   // How long one Publish may wait for subscribers that chose kBlock: 0 to 1 h.
   absl::Duration max_block = absl::Milliseconds(100);
   Metrics metrics = Metrics::kOn;
+  // Sampling: the first message is stamped, and then each stamp_every-th; the others have published_ns 0. 1 to 65,536.
+  // More than 1 saves the clock's reading on both sides, and the latencies are those of the stamped messages. Without
+  // effect with Metrics::kOff, and with a history, whose messages are always stamped.
+  uint32_t stamp_every = 1;
   // Keeps the pool, and the queues and borrow tables this publisher maps, in memory (mlock; docs/realtime.md): they are
   // never swapped out. FailedPrecondition at creation, naming the bytes and the limit, where RLIMIT_MEMLOCK is less and
   // the process has no CAP_IPC_LOCK. Later nothing is refused for it: what a growing pool or a new subscriber adds and
@@ -92,7 +100,6 @@ struct SubscriberOptions {
   // Cap'n Proto: how many bytes one sample's readers may visit before their getters throw. Every get counts again, also
   // of the same field. 0: eight times the message, at least 64 MiB.
   uint64_t traversal_limit_bytes = 0;
-  // A subscriber reads no clock: both mean the same.
   Metrics metrics = Metrics::kOn;
   // As PublisherOptions::lock_memory, for the queue, the borrow table and the pools this subscriber maps. Those of the
   // publishers there are it then maps at creation, those of later ones when it next finds its queue empty: before

@@ -27,7 +27,7 @@ struct SampleInfo {
   uint64_t sequence = 0;  // the message's number at its publisher, from 1
   uint64_t missed_before =
       0;  // messages of that publisher between the previous sample and this one that were not delivered
-  uint64_t published_ns = 0;  // CLOCK_MONOTONIC; 0 if the publisher does not stamp
+  uint64_t published_ns = 0;  // CLOCK_MONOTONIC; 0 if the publisher did not stamp it
   uint64_t publisher_id = 0;  // the publisher's incarnation: unique for ever within the domain
   uint8_t publisher = 0;      // the publisher's index within the topic; reused after it is gone
   bool from_history = false;  // published before this subscriber joined

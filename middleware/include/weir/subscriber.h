@@ -17,6 +17,7 @@
 #include "absl/time/time.h"
 #include "weir/counts.h"
 #include "weir/internal/raw.h"
+#include "weir/latency_histogram.h"
 #include "weir/message.h"
 #include "weir/sample.h"
 #include "weir/wait_strategy.h"
@@ -82,6 +83,8 @@ class Subscriber {
   absl::Status StatusOf(Outcome why) const { return raw_.StatusOf(why); }
 
   SubscriberCounts counts() const { return raw_.counts(); }
+  // How long the messages that were taken from the queue had been under way.
+  LatencyHistogram latency() const { return raw_.latency(); }
   std::string_view topic() const { return raw_.topic(); }
 
  private:

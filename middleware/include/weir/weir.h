@@ -4,6 +4,7 @@
 
 #include "weir/counts.h"
 #include "weir/describe.h"
+#include "weir/latency_histogram.h"
 #include "weir/loan.h"
 #include "weir/message.h"
 #include "weir/node.h"

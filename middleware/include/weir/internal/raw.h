@@ -17,6 +17,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "weir/counts.h"
+#include "weir/latency_histogram.h"
 #include "weir/message.h"
 #include "weir/options.h"
 #include "weir/outcomes.h"
@@ -216,6 +217,7 @@ class RawSubscriber {
   absl::Status last_error() const;
   absl::Status StatusOf(Outcome why) const;
   SubscriberCounts counts() const;
+  LatencyHistogram latency() const;
   std::string_view topic() const;
 
  private:

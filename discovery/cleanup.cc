@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "discovery/departed.h"
 #include "discovery/endpoint_files.h"
 #include "discovery/names.h"
 #include "middleware/base/crash_point.h"
@@ -154,13 +155,14 @@ void Cleanup::FreeGarbage(uint32_t endpoint) {
 
 void Cleanup::RemoveSubscriber(const EndpointRecord& record) {
   const TopicChange change(tables_, record.topic);
-  if (absl::StatusOr<MappedQueue> queue = OpenQueue(directory_, record.incarnation, os::Access::kReadWrite);
-      queue.ok()) {
+  const absl::StatusOr<MappedQueue> queue = OpenQueue(directory_, record.incarnation, os::Access::kReadWrite);
+  if (queue.ok()) {
     // relaxed: nothing is made visible by it. Who misses it pushes into a queue that nobody reads.
     queue->view.header->state.store(queue::kQueueClosed, kRelaxed);
     WakeBlocked(*queue->view.header, /*sleepers_gone=*/false);
   }
   WEIR_CRASH_POINT("registry.cleanup.subscriber_closed");
+  FoldSubscriber(tables_, directory_, record, queue.ok() ? &queue->view : nullptr);
   RemoveByName(directory_, EndpointFileName(FileKind::kQueue, record.incarnation));
   WEIR_CRASH_POINT("registry.cleanup.queue_removed");
   RemoveByName(directory_, EndpointFileName(FileKind::kWake, record.incarnation));
@@ -245,6 +247,7 @@ void Cleanup::RemoveUnusedPublishers() {
 void Cleanup::RemovePublisher(const EndpointRecord& record) {
   const TopicChange change(tables_, record.topic);
   TopicEntry& topic = tables_.topic(record.topic);
+  FoldPublisher(tables_, directory_, record);
   RemoveByName(directory_, EndpointFileName(FileKind::kPool, record.incarnation));
   WEIR_CRASH_POINT("registry.cleanup.pool_removed");
   Atomic<uint64_t>& incarnation = topic.publisher_incarnation[record.index_in_topic];
@@ -273,8 +276,11 @@ void Cleanup::FreeEmptyTopics() {
     if (topic_has_endpoints_[i] || StateWord(topic.state) == static_cast<uint32_t>(TopicState::kFree)) continue;
     const bool has_schema = topic.schema_bytes.load(kRelaxed) != 0;
     const Hash128 hash{.high = topic.schema_hash_high.load(kRelaxed), .low = topic.schema_hash_low.load(kRelaxed)};
+    const Incarnation incarnation = topic.incarnation.load(kRelaxed);
     PutState(topic.state, TopicState::kFree);
     WEIR_CRASH_POINT("registry.cleanup.topic_freed");
+    RemoveByName(directory_, DepartedFileName(incarnation));
+    WEIR_CRASH_POINT("registry.cleanup.departed_removed");
     if (has_schema) schemas.push_back(hash);
   }
   // One walk for all of them: reading an entry of garbage takes long, and there may be a thousand.
@@ -291,10 +297,13 @@ absl::Status Cleanup::RemoveOrphanFiles() {
     EndpointRecord record;
     if (tables_.ReadLocked(i, record) == ReadResult::kRead) endpoints.push_back(record.incarnation);
   }
+  std::vector<Incarnation> topics;
   std::vector<Hash128> schemas;
   for (uint32_t i = 0; i < kTopicsMax; ++i) {
     TopicRecord record;
-    if (tables_.Read(i, record) == ReadResult::kRead && record.schema_bytes != 0) schemas.push_back(record.schema_hash);
+    if (tables_.Read(i, record) != ReadResult::kRead) continue;
+    topics.push_back(record.incarnation);
+    if (record.schema_bytes != 0) schemas.push_back(record.schema_hash);
   }
   std::sort(endpoints.begin(), endpoints.end());
 
@@ -309,6 +318,9 @@ absl::Status Cleanup::RemoveOrphanFiles() {
         break;
       case ParsedFileName::What::kSchema:
         orphan = std::find(schemas.begin(), schemas.end(), parsed.hash) == schemas.end();
+        break;
+      case ParsedFileName::What::kDeparted:
+        orphan = std::find(topics.begin(), topics.end(), parsed.incarnation) == topics.end();
         break;
       case ParsedFileName::What::kRegistry:
       case ParsedFileName::What::kOther:  // not ours to judge
@@ -325,7 +337,7 @@ absl::Status Cleanup::RemoveAllFiles() {
   if (!names.ok()) return names.status();
   for (const std::string& name : *names) {
     const ParsedFileName::What what = ParseFileName(name).what;
-    if (what != ParsedFileName::What::kEndpoint && what != ParsedFileName::What::kSchema) continue;
+    if (what == ParsedFileName::What::kRegistry || what == ParsedFileName::What::kOther) continue;
     RemoveByName(directory_, name);
     WEIR_CRASH_POINT("registry.cleanup.file_removed");
   }

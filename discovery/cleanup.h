@@ -5,11 +5,15 @@
 // It looks at the state of the tables and does what is missing, in an order in which a death at any point leaves a
 // state that the next run carries on from. There is no log. Per thing, from left to right:
 //
-//   subscriber of a dead node, or retired:   queue closed -> files removed -> entry free -> generation raised
-//   publisher of a dead node:                retired, generation raised -> (blocked publishers counted anew)
-//   retired publisher, once no ref names it: pool removed -> its incarnation in the topic 0 -> entry free -> raised
+//   subscriber of a dead node, or retired:   queue closed -> counted -> files removed -> entry free -> generation
+//   raised publisher of a dead node:                retired, generation raised -> (blocked publishers counted anew)
+//   retired publisher, once no ref names it: counted -> pool removed -> its incarnation in the topic 0 -> entry free ->
+//                                            raised
 //   dead node, after all its endpoints:      entry free
-//   topic without endpoints:                 entry free -> schema file removed if no other topic has it
+//   topic without endpoints:                 entry free -> record of the departed removed, schema file too if no other
+//                                            topic has it
+//
+// "Counted": its counters are added to the topic's record of the departed (departed.h).
 //
 // An entry outlives its files, so files that no entry names come only from a registry that was removed by hand, or from
 // a death between the last two steps of a topic; RemoveOrphanFiles() looks for those.
@@ -41,7 +45,7 @@ class Cleanup {
   // Everything in the registry, and the files that go with it.
   void Run();
 
-  // Removes endpoint and schema files that no entry names.
+  // Removes files of endpoints and topics that no entry names.
   absl::Status RemoveOrphanFiles();
 
   // Removes the files of the domain, the registry last. For the last node.

@@ -127,6 +127,7 @@ void Registry::WriteEndpoint(const Change&, const EndpointRecord& record) {
   Put(entry.max_loans, record.max_loans);
   Put(entry.granule_shift, record.granule_shift);
   Put(entry.pool_bytes_max, record.pool_bytes_max);
+  Put(entry.departed, 0);
 }
 
 // A place in the topic for an endpoint in state `creating`.

@@ -119,6 +119,10 @@ std::string SchemaFileName(const Hash128& hash) {
   return absl::StrCat("schema.", HexOf(hash));
 }
 
+std::string DepartedFileName(Incarnation topic) {
+  return absl::StrFormat("departed.%016x", topic);
+}
+
 ParsedFileName ParseFileName(std::string_view name) {
   using What = ParsedFileName::What;
   ParsedFileName parsed;
@@ -140,12 +144,15 @@ ParsedFileName ParseFileName(std::string_view name) {
     return parsed;
   }
   if (digits.size() != 16) return parsed;
+  const std::optional<uint64_t> incarnation = ParseHex(digits);
   const auto found = std::find(std::begin(kPrefixes), std::end(kPrefixes), prefix);
-  if (found == std::end(kPrefixes)) return parsed;
-  parsed.kind = static_cast<FileKind>(found - std::begin(kPrefixes));
-  if (const std::optional<uint64_t> incarnation = ParseHex(digits)) {
+  if (!incarnation || (found == std::end(kPrefixes) && prefix != "departed")) return parsed;
+  parsed.incarnation = *incarnation;
+  if (found == std::end(kPrefixes)) {
+    parsed.what = What::kDeparted;
+  } else {
     parsed.what = What::kEndpoint;
-    parsed.incarnation = *incarnation;
+    parsed.kind = static_cast<FileKind>(found - std::begin(kPrefixes));
   }
   return parsed;
 }

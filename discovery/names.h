@@ -31,13 +31,14 @@ absl::StatusOr<Root> ResolveRoot(std::string_view given);
 enum class FileKind { kPool, kQueue, kTable, kWake };
 std::string EndpointFileName(FileKind kind, Incarnation incarnation);  // "pool.0123456789abcdef"
 std::string SchemaFileName(const Hash128& hash);                       // "schema.<32 hex digits>"
+std::string DepartedFileName(Incarnation topic);                       // "departed.0123456789abcdef"
 
 // The other way round, for whoever looks through a directory: what file is that?
 struct ParsedFileName {
-  enum class What { kRegistry, kEndpoint, kSchema, kOther };
+  enum class What { kRegistry, kEndpoint, kSchema, kDeparted, kOther };
   What what = What::kOther;
   FileKind kind = FileKind::kPool;  // kEndpoint
-  Incarnation incarnation = 0;      // kEndpoint
+  Incarnation incarnation = 0;      // kEndpoint; kDeparted: the topic's
   Hash128 hash;                     // kSchema
 };
 ParsedFileName ParseFileName(std::string_view name);

@@ -124,6 +124,8 @@ struct EndpointRecord {
   uint32_t max_loans = 0;
   uint32_t granule_shift = 0;
   uint64_t pool_bytes_max = 0;
+  // Its counters are in its topic's record. Not all of those that are there say so: see discovery/departed.h.
+  bool departed = false;
 };
 
 }  // namespace weir::discovery

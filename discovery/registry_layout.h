@@ -182,7 +182,10 @@ struct EndpointEntry {
   Atomic<uint32_t> history;
   Atomic<uint32_t> max_loans;
   Atomic<uint32_t> granule_shift;
-  Atomic<uint32_t> reserved;
+  // Writer: the lock's holder, 0 when the endpoint is made, 1 when its counters have been added to its topic's record
+  // (middleware/metrics/departed_layout.h), after which its files go. Outside the version, like `state`. A death may
+  // leave a 0 although they were added: then the record names the endpoint.
+  Atomic<uint32_t> departed;
   Atomic<uint64_t> pool_bytes_max;
   Atomic<uint64_t> reserved_too[3];
 };

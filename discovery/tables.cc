@@ -58,7 +58,7 @@ ReadResult ReadWhole(const Entry& entry, Copy copy, InTheMaking in_the_making) {
     }
     copy();
     // sync(entry.fields): acquire fence; pairs with the release fence in EntryWrite: whoever read a field of a later
-    // writing also sees its odd version.
+    // writing also sees its odd version. sync(departed.mark): acquire fence; pairs with the release in Fold().
     SystemAtomics::Fence(kAcquire, "entry.fields");
     if (entry.version.load(kRelaxed) == version) return ReadResult::kRead;
   }
@@ -220,6 +220,7 @@ void Copy(const EndpointEntry& entry, EndpointRecord& record, UncheckedEndpoint&
   record.max_loans = Get(entry.max_loans);
   record.granule_shift = Get(entry.granule_shift);
   record.pool_bytes_max = Get(entry.pool_bytes_max);
+  record.departed = Get(entry.departed) != 0;
 }
 
 ReadResult Check(uint32_t index, const UncheckedEndpoint& unchecked, EndpointRecord& record) {

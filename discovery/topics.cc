@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "discovery/change.h"
+#include "discovery/departed.h"
 #include "discovery/names.h"
 #include "discovery/registry.h"
 #include "middleware/base/crash_point.h"
@@ -105,9 +106,13 @@ absl::StatusOr<TopicRecord> Registry::FindOrMakeTopic(const Change& change, cons
                                                      " topics, and more are not possible; topic ", Quoted(spec.name),
                                                      " was not made"));
   }
-  // A death between here and "live" leaves a schema file that no topic names, for RemoveOrphanFiles(); one between
-  // "live" and the first endpoint leaves a topic without endpoints, for FreeEmptyTopics().
+  // A death between here and "live" leaves files that no topic names, for RemoveOrphanFiles(); one between "live" and
+  // the first endpoint leaves a topic without endpoints, for FreeEmptyTopics().
+  const Incarnation number = NextIncarnation(tables_.header());
+  if (absl::Status status = MakeDepartedFile(directory_, modes_, number); !status.ok()) return status;
+  WEIR_CRASH_POINT("registry.topic.after_departed");
   if (absl::Status status = WriteSchema(change, spec.type); !status.ok()) {
+    os::RemoveFile(directory_.get(), DepartedFileName(number)).IgnoreError();  // else RemoveOrphanFiles() does it
     return absl::Status(status.code(),
                         absl::StrCat("topic ", Quoted(spec.name), ": cannot store its schema: ", status.message()));
   }
@@ -115,7 +120,7 @@ absl::StatusOr<TopicRecord> Registry::FindOrMakeTopic(const Change& change, cons
   TopicEntry& entry = tables_.topic(index);
   {
     const EntryWrite write(entry.version);
-    Put(entry.incarnation, NextIncarnation(tables_.header()));
+    Put(entry.incarnation, number);
     Put(entry.exclusive, spec.exclusive ? 1 : 0);
     Put(entry.max_publishers, spec.max_publishers);
     Put(entry.max_subscribers, spec.max_subscribers);

@@ -4,8 +4,10 @@
 #ifndef WEIR_METRICS_COUNTERS_LAYOUT_H_
 #define WEIR_METRICS_COUNTERS_LAYOUT_H_
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <iterator>
 
 #include "middleware/base/limits.h"
 
@@ -31,6 +33,8 @@ class Counter {
 class SharedCounter {
  public:
   void Add(uint64_t delta) { value_.fetch_add(delta, std::memory_order_relaxed); }  // relaxed: statistic
+  // For a sum of several endpoints' counters, which one thread at a time writes.
+  void Set(uint64_t value) { value_.store(value, std::memory_order_relaxed); }
   uint64_t value() const { return value_.load(std::memory_order_relaxed); }
 
  private:
@@ -73,6 +77,41 @@ struct SubscriberCounters {
   Counter queued_max;    // the longest queue that a take found, what it took included
 };
 static_assert(sizeof(SubscriberCounters) <= kPageBytes);
+
+// What becomes of the counters of several endpoints when they are added up. A level belongs to an endpoint that is
+// there; of those that are gone it is left out.
+inline constexpr Counter PublisherCounters::*kPublisherSums[] = {
+    &PublisherCounters::published,       &PublisherCounters::published_bytes, &PublisherCounters::pushed,
+    &PublisherCounters::evicted,         &PublisherCounters::refused_full,    &PublisherCounters::refused_timed_out,
+    &PublisherCounters::refused_corrupt, &PublisherCounters::blocked_ns,      &PublisherCounters::wakeups,
+    &PublisherCounters::loans,           &PublisherCounters::loans_refused,   &PublisherCounters::reclaim_passes,
+    &PublisherCounters::reclaimed_slots};
+inline constexpr Counter PublisherCounters::*kPublisherMaxima[] = {&PublisherCounters::message_bytes_max};
+inline constexpr Counter PublisherCounters::*kPublisherLevels[] = {&PublisherCounters::pool_bytes_committed,
+                                                                   &PublisherCounters::pool_bytes_in_use};
+// `torn`, which is of another type, is a sum too.
+inline constexpr Counter SubscriberCounters::*kSubscriberSums[] = {
+    &SubscriberCounters::taken,        &SubscriberCounters::taken_bytes,  &SubscriberCounters::delivered,
+    &SubscriberCounters::from_history, &SubscriberCounters::invalid,      &SubscriberCounters::duplicate,
+    &SubscriberCounters::missed,       &SubscriberCounters::refused_held, &SubscriberCounters::sleeps};
+inline constexpr Counter SubscriberCounters::*kSubscriberMaxima[] = {&SubscriberCounters::queued_max};
+static_assert(sizeof(PublisherCounters) / sizeof(Counter) ==
+                  std::size(kPublisherSums) + std::size(kPublisherMaxima) + std::size(kPublisherLevels),
+              "a counter that is added must be in one of the lists above");
+static_assert(sizeof(SubscriberCounters) / sizeof(Counter) ==
+                  std::size(kSubscriberSums) + std::size(kSubscriberMaxima) + 1,
+              "a counter that is added must be in one of the lists above");
+
+// to = a + b, without levels. `to` may be `a`.
+inline void StoreSum(const PublisherCounters& a, const PublisherCounters& b, PublisherCounters& to) {
+  for (const auto sum : kPublisherSums) (to.*sum).Set((a.*sum).value() + (b.*sum).value());
+  for (const auto maximum : kPublisherMaxima) (to.*maximum).Set(std::max((a.*maximum).value(), (b.*maximum).value()));
+}
+inline void StoreSum(const SubscriberCounters& a, const SubscriberCounters& b, SubscriberCounters& to) {
+  for (const auto sum : kSubscriberSums) (to.*sum).Set((a.*sum).value() + (b.*sum).value());
+  to.torn.Set(a.torn.value() + b.torn.value());
+  for (const auto maximum : kSubscriberMaxima) (to.*maximum).Set(std::max((a.*maximum).value(), (b.*maximum).value()));
+}
 
 }  // namespace weir::metrics
 

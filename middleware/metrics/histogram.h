@@ -72,6 +72,13 @@ struct Histogram {
   }
 };
 static_assert(sizeof(Histogram) <= kPageBytes);
+
+// to = a + b.
+inline void StoreSum(const Histogram& a, const Histogram& b, Histogram& to) {
+  to.sum_ns.Set(a.sum_ns.value() + b.sum_ns.value());
+  for (size_t i = 0; i < kLatencyBuckets; ++i) to.buckets[i].Set(a.buckets[i].value() + b.buckets[i].value());
+}
+
 static_assert(kLatencyBuckets == 266);
 static_assert(LatencyBucketFirst(0) == kLatencyLowestNs && LatencyBucketLast(0) == kLatencyLowestNs);
 static_assert(LatencyBucketLast(kLatencyBuckets - 1) >= kLatencyHighestNs);

@@ -1,6 +1,7 @@
 // What lies behind <weir/inspect.h>: the registry's snapshot joined with what the endpoints' own files say.
 #include "weir/inspect.h"
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <set>
@@ -10,13 +11,17 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "discovery/departed.h"
 #include "discovery/endpoint_files.h"
 #include "discovery/names.h"
 #include "discovery/snapshot.h"
 #include "middleware/base/strings.h"
 #include "middleware/base/text.h"
 #include "middleware/metrics/counters_layout.h"
+#include "middleware/metrics/departed_layout.h"
+#include "middleware/metrics/histogram.h"
 #include "middleware/os/clock.h"
 #include "middleware/os/fork_guard.h"
 #include "middleware/pool/pool_reader.h"
@@ -40,11 +45,63 @@ static_assert(Same(EndpointState::kLive, discovery::EndpointState::kLive));
 static_assert(Same(EndpointState::kClosing, discovery::EndpointState::kClosing));
 static_assert(Same(EndpointState::kRetired, discovery::EndpointState::kRetired));
 
+// How often a domain is looked at anew because an endpoint left meanwhile.
+constexpr int kLookRoundsMax = 16;
+
 // A pool that a held sample's slot may lie in; `reader` is empty if it could not be opened.
 struct Pool {
   std::optional<pool::PoolReader> reader;
   absl::Status status;
 };
+
+// A topic's record of its departed endpoints, as it was when the look began.
+struct Departed {
+  std::optional<discovery::DepartedFile> file;  // empty if it could not be opened
+  absl::Status status;
+  uint64_t folds = 0;
+  Incarnation last = 0;  // who was added last, and may not be marked yet
+  TopicCounts counts;
+};
+
+// Everything but the number of endpoints.
+void Add(const PublisherCounts& counts, PublisherCounts& total) {
+  static_assert(sizeof(PublisherCounts) == 17 * sizeof(uint64_t), "each of them is added here");
+  total.published += counts.published;
+  total.published_bytes += counts.published_bytes;
+  total.pushed += counts.pushed;
+  total.evicted += counts.evicted;
+  total.refused_full += counts.refused_full;
+  total.refused_timed_out += counts.refused_timed_out;
+  total.refused_corrupt += counts.refused_corrupt;
+  total.blocked_ns += counts.blocked_ns;
+  total.wakeups += counts.wakeups;
+  total.loans += counts.loans;
+  total.loans_refused += counts.loans_refused;
+  total.reclaim_passes += counts.reclaim_passes;
+  total.reclaimed_slots += counts.reclaimed_slots;
+  total.message_bytes_max = std::max(total.message_bytes_max, counts.message_bytes_max);
+  total.pool_bytes_committed += counts.pool_bytes_committed;
+  total.pool_bytes_in_use += counts.pool_bytes_in_use;
+  total.queues += counts.queues;
+}
+
+void Add(const SubscriberCounts& counts, SubscriberCounts& total) {
+  static_assert(sizeof(SubscriberCounts) == 14 * sizeof(uint64_t), "each of them is added here");
+  total.taken += counts.taken;
+  total.taken_bytes += counts.taken_bytes;
+  total.delivered += counts.delivered;
+  total.from_history += counts.from_history;
+  total.invalid += counts.invalid;
+  total.duplicate += counts.duplicate;
+  total.missed += counts.missed;
+  total.torn += counts.torn;
+  total.refused_held += counts.refused_held;
+  total.sleeps += counts.sleeps;
+  total.removed += counts.removed;
+  total.queued_max = std::max(total.queued_max, counts.queued_max);
+  total.queued += counts.queued;
+  total.held += counts.held;
+}
 
 // One look at a domain. Pools stay open until it is over.
 class DomainLook {
@@ -59,7 +116,10 @@ class DomainLook {
 
   DomainSnapshot Run() {
     uint32_t bad_nodes = 0, bad_topics = 0, bad_endpoints = 0;
-    // Endpoints first: what they belong to is older than they are, so it is found unless it has gone meanwhile.
+    // The departed before the endpoints: see DepartedFile::Read().
+    ReadDeparted();
+    // Endpoints before the rest: what they belong to is older than they are, so it is found unless it has gone
+    // meanwhile.
     const std::vector<EndpointRecord> endpoints = registry_.Endpoints(&bad_endpoints);
     ReadTopics(bad_topics);
     ReadNodes(bad_nodes);
@@ -74,10 +134,43 @@ class DomainLook {
         ReadSubscriber(record);
       }
     }
+    consistent_ = !topic_appeared_ && std::all_of(departed_.begin(), departed_.end(), [](const auto& topic) {
+      const Departed& departed = topic.second;
+      return !departed.file.has_value() || departed.file->folds() == departed.folds;
+    });
+    if (!consistent_) {
+      domain_.notes.push_back("endpoints left all the time: totals of topics may lack some of them, or have one twice");
+    }
     return std::move(domain_);
   }
 
+  // Whether no endpoint was added to the departed, and no topic made, while the look was taken. Only then every
+  // endpoint is in its topic's total exactly once.
+  bool consistent() const { return consistent_; }
+
  private:
+  void ReadDeparted() {
+    for (const discovery::TopicRecord& topic : registry_.Topics()) {
+      Departed& departed = departed_[topic.incarnation];
+      auto file = discovery::DepartedFile::Open(registry_.directory(), topic.incarnation);
+      departed.status = file.status();
+      if (!file.ok()) continue;
+      const std::optional<uint64_t> folds = file->Read([&departed](const metrics::DepartedRecord& record) {
+        departed.last = record.last_incarnation.value();
+        departed.counts = {.publishers = record.publishers.value(),
+                           .subscribers = record.subscribers.value(),
+                           .unreadable = record.unreadable.value(),
+                           .published = ReadCounts(record.published),
+                           .received = ReadCounts(record.received),
+                           .latency = ReadLatency(record.latency)};
+        departed.counts.received.removed = record.removed.value();
+        departed.counts.received.queued = record.left_queued.value();
+      });
+      departed.folds = folds.value_or(~uint64_t{0});  // replaced all the time: not consistent
+      departed.file = *std::move(file);
+    }
+  }
+
   void Note(uint32_t count, std::string_view what) {
     if (count == 0) return;
     domain_.notes.push_back(absl::StrCat(count, " ", AsAbsl(what), count == 1 ? " entry" : " entries",
@@ -114,7 +207,28 @@ class DomainLook {
                                 // relaxed: a number to show
                                 .generation = registry_.Topic(topic.index).generation().load(queue::kRelaxed),
                                 .created_ns = topic.created_ns});
+      FillDeparted(domain_.topics.back());
     }
+  }
+
+  void FillDeparted(TopicInfo& topic) {
+    const auto found = departed_.find(topic.id);
+    if (found == departed_.end()) {
+      topic_appeared_ = true;
+      return;
+    }
+    const Departed& departed = found->second;
+    topic.departed = departed.counts;
+    topic.total = departed.counts;
+    if (departed.file.has_value()) return;
+    domain_.notes.push_back(absl::StrCat("what the departed endpoints of topic \"",
+                                         absl::Utf8SafeCHexEscape(topic.name),
+                                         "\" counted cannot be read: ", WhyNot(departed.status)));
+  }
+
+  bool IsInDeparted(const EndpointRecord& record) const {
+    const auto found = departed_.find(record.topic_incarnation);
+    return record.departed || (found != departed_.end() && found->second.last == record.incarnation);
   }
 
   NodeInfo* NodeOf(const EndpointRecord& record) {
@@ -142,6 +256,7 @@ class DomainLook {
     info.state = static_cast<EndpointState>(record.state);
     info.index = record.index_in_topic;
     info.created_ns = record.created_ns;
+    info.departed = IsInDeparted(record);
     if (const TopicInfo* topic = TopicOf(record); topic != nullptr) info.topic = topic->name;
     if (const NodeInfo* node = NodeOf(record); node != nullptr) {
       info.node = node->name;
@@ -184,7 +299,7 @@ class DomainLook {
     const Pool& pool = PoolOf(record.incarnation, static_cast<PublisherIndex>(record.index_in_topic));
     if (!pool.reader.has_value()) {
       info.note = WhyNot(pool.status);
-      return;
+      return CountUnreadable(record, info);
     }
     info.readable = true;
     info.pool_bytes_committed = pool.reader->known_bytes();
@@ -193,7 +308,23 @@ class DomainLook {
     }
     info.counts = ReadCounts(*reinterpret_cast<const metrics::PublisherCounters*>(pool.reader->counters_page()));
     info.counts.pool_bytes_committed = info.pool_bytes_committed;
-    if (const TopicInfo* topic = TopicOf(record); topic != nullptr) info.counts.queues = topic->subscribers;
+    TopicInfo* topic = TopicOf(record);
+    if (topic == nullptr) return;
+    info.counts.queues = topic->subscribers;
+    if (info.departed || !WasLive(record)) return;
+    ++topic->total.publishers;
+    Add(info.counts, topic->total.published);
+  }
+
+  // A publisher that was given up before it was live has never counted anything.
+  bool WasLive(const EndpointRecord& publisher) const {
+    return registry_.Topic(publisher.topic)
+               .publisher_incarnation(static_cast<PublisherIndex>(publisher.index_in_topic)) == publisher.incarnation;
+  }
+
+  void CountUnreadable(const EndpointRecord& record, const EndpointInfo& info) {
+    TopicInfo* topic = TopicOf(record);
+    if (topic != nullptr && !info.departed) ++topic->total.unreadable;
   }
 
   void ReadSubscriber(const EndpointRecord& record) {
@@ -208,7 +339,7 @@ class DomainLook {
     const auto table = discovery::OpenTable(registry_.directory(), record.incarnation, os::Access::kRead);
     if (!queue.ok() || !table.ok()) {
       info.note = WhyNot(!queue.ok() ? queue.status() : table.status());
-      return;
+      return CountUnreadable(record, info);
     }
     info.readable = true;
     info.counts = ReadCounts(
@@ -220,6 +351,11 @@ class DomainLook {
     info.asleep = queue->view.header->sleepers.load(queue::kRelaxed) != 0;
     info.blocked_publishers = queue->view.header->blocked.load(queue::kRelaxed);
     ReadHeld(record, table->table, info.held);
+    TopicInfo* topic = TopicOf(record);
+    if (topic == nullptr || info.departed) return;
+    ++topic->total.subscribers;
+    Add(info.counts, topic->total.received);
+    topic->total.latency += info.latency;
   }
 
   void ReadHeld(const EndpointRecord& record, const queue::BorrowTable<queue::SystemAtomics>& table,
@@ -255,8 +391,11 @@ class DomainLook {
 
   const Snapshot& registry_;
   DomainSnapshot domain_;
-  std::map<uint64_t, size_t> nodes_;   // by id, in domain_.nodes
-  std::map<uint64_t, size_t> topics_;  // by id, in domain_.topics
+  std::map<uint64_t, size_t> nodes_;       // by id, in domain_.nodes
+  std::map<uint64_t, size_t> topics_;      // by id, in domain_.topics
+  std::map<uint64_t, Departed> departed_;  // by topic id
+  bool consistent_ = false;
+  bool topic_appeared_ = false;  // after departed_ was read
   std::map<Incarnation, Pool> pools_;
 };
 
@@ -299,7 +438,12 @@ absl::StatusOr<Inspector> Inspector::Open(const InspectorOptions& options) {
 
 absl::StatusOr<DomainSnapshot> Inspector::Look() {
   if (absl::Status status = impl_->Open(); !status.ok()) return status;
-  return DomainLook(*impl_->registry, impl_->options.domain).Run();
+  // An endpoint that leaves during a look may be counted with the departed and as an endpoint, or as neither.
+  for (int round = 1;; ++round) {
+    DomainLook look(*impl_->registry, impl_->options.domain);
+    DomainSnapshot domain = look.Run();
+    if (look.consistent() || round == kLookRoundsMax) return domain;
+  }
 }
 
 absl::StatusOr<std::string> Inspector::ReadSchema(std::string_view topic) {

@@ -34,12 +34,8 @@ inline PublisherCounts ReadCounts(const metrics::PublisherCounters& c) {
           .pool_bytes_in_use = c.pool_bytes_in_use.value()};
 }
 
-inline SubscriberCounts ReadCounts(const metrics::SubscriberCounters& c,
-                                   const queue::QueueView<queue::SystemAtomics>& queue,
-                                   const queue::BorrowTable<queue::SystemAtomics>& table) {
-  const uint64_t queued = queue::CountQueued(queue);
-  uint64_t held = 0;
-  table.ForEach([&held](Ref) { ++held; });
+// What stands in the counters' page alone.
+inline SubscriberCounts ReadCounts(const metrics::SubscriberCounters& c) {
   return {.taken = c.taken.value(),
           .taken_bytes = c.taken_bytes.value(),
           .delivered = c.delivered.value(),
@@ -50,10 +46,19 @@ inline SubscriberCounts ReadCounts(const metrics::SubscriberCounters& c,
           .torn = c.torn.value(),
           .refused_held = c.refused_held.value(),
           .sleeps = c.sleeps.value(),
-          .removed = queue.header->head.load(queue::kRelaxed),  // relaxed: statistic
-          .queued_max = std::max(c.queued_max.value(), queued),
-          .queued = queued,
-          .held = held};
+          .queued_max = c.queued_max.value()};
+}
+
+// All of a subscriber that is there.
+inline SubscriberCounts ReadCounts(const metrics::SubscriberCounters& c,
+                                   const queue::QueueView<queue::SystemAtomics>& queue,
+                                   const queue::BorrowTable<queue::SystemAtomics>& table) {
+  SubscriberCounts counts = ReadCounts(c);
+  counts.removed = queue.header->head.load(queue::kRelaxed);  // relaxed: statistic
+  counts.queued = queue::CountQueued(queue);
+  counts.queued_max = std::max(counts.queued_max, counts.queued);
+  table.ForEach([&counts](Ref) { ++counts.held; });
+  return counts;
 }
 
 inline LatencyHistogram ReadLatency(const metrics::Histogram& histogram) {

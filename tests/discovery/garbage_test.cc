@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "discovery/departed.h"
 #include "discovery/registry.h"
 #include "tests/discovery/registry_fixture.h"
 #include "tests/support/random.h"
@@ -161,6 +162,40 @@ TEST_F(GarbageTest, RandomWritesIntoTheTablesCrashNobody) {
     }
     test::RemoveTree(root_.path() + "/" + kDomain);
   }
+}
+
+TEST_F(GarbageTest, RandomWritesIntoTheRecordOfTheDepartedCrashNobody) {
+  std::mt19937_64 random = test::SeededRandom("departed");
+  absl::StatusOr<std::shared_ptr<Registry>> node = Registry::Join(Options(), "n");
+  ASSERT_OK(node.status());
+  for (int round = 0; round < 40; ++round) {
+    const absl::StatusOr<SubscriberSlot> subscriber = AddSubscriber(**node, Spec("t"));
+    ASSERT_OK(subscriber.status());
+    const Incarnation topic = (*node)->FindTopic("t")->incarnation;
+    const std::string path = (*node)->path() + "/" + DepartedFileName(topic);
+    const int fd = open(path.c_str(), O_RDWR);
+    ASSERT_GE(fd, 0);
+    for (int step = 0; step < 20; ++step) {
+      const uint64_t garbage = random() % 2 == 0 ? random() % 3 : random();
+      // The header, or the first words of one of the records; in later rounds also the facts.
+      const uint64_t at = random() % 3 * kPageBytes + (round < 20 ? 128 : 0) + random() % 64;
+      ASSERT_EQ(pwrite(fd, &garbage, sizeof(garbage), static_cast<off_t>(at)), 8);
+      absl::StatusOr<DepartedFile> file = DepartedFile::Open((*node)->directory(), topic);
+      if (file.ok()) {
+        uint64_t reads = 0;
+        EXPECT_TRUE(file->Read([&reads](const metrics::DepartedRecord&) { ++reads; }));
+        EXPECT_EQ(reads, 1u);
+      }
+      const absl::StatusOr<SubscriberSlot> another = AddSubscriber(**node, Spec("t"));
+      ASSERT_OK(another.status());
+      ASSERT_OK((*node)->RemoveSubscriber(*another));
+      ASSERT_FALSE(HasFile(FileKind::kTable, another->incarnation));
+    }
+    close(fd);
+    ASSERT_OK((*node)->RemoveSubscriber(*subscriber));
+    ASSERT_THAT(Files(), testing::ElementsAre("registry"));
+  }
+  ASSERT_OK((*node)->Leave());
 }
 
 TEST_F(GarbageTest, GarbageInQueueAndTableFilesIsNoticed) {

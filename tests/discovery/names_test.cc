@@ -63,9 +63,13 @@ TEST(NamesTest, FileNamesAreReadBack) {
   EXPECT_EQ(SchemaFileName(hash), "schema.0123456789abcdef0000000000000005");
   EXPECT_EQ(ParseFileName(SchemaFileName(hash)).what, What::kSchema);
   EXPECT_EQ(ParseFileName(SchemaFileName(hash)).hash, hash);
+  EXPECT_EQ(DepartedFileName(0x1234), "departed.0000000000001234");
+  EXPECT_EQ(ParseFileName(DepartedFileName(0x1234)).what, What::kDeparted);
+  EXPECT_EQ(ParseFileName(DepartedFileName(0x1234)).incarnation, 0x1234u);
   EXPECT_EQ(ParseFileName("registry").what, What::kRegistry);
-  for (const char* name : {"", "pool", "pool.", "pool.123", "pool.000000000000123G", "pool.0000000000001234x",
-                           "Pool.0000000000001234", "pool.000000000000ABCD", "schema.1234", "registry.1", "notes"}) {
+  for (const char* name :
+       {"", "pool", "pool.", "pool.123", "pool.000000000000123G", "pool.0000000000001234x", "Pool.0000000000001234",
+        "pool.000000000000ABCD", "schema.1234", "departed.1234", "registry.1", "notes"}) {
     EXPECT_EQ(ParseFileName(name).what, What::kOther) << name;
   }
 }

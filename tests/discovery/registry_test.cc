@@ -336,7 +336,7 @@ TEST_F(RegistryTest, LeavingEndsTheEndpointsThatStillStand) {
   EXPECT_THAT(Look().Nodes(), SizeIs(1));
   EXPECT_THAT(Look().Topics(), SizeIs(1));
   EXPECT_THAT(Look().Endpoints(), SizeIs(1));
-  EXPECT_THAT(Files(), SizeIs(3));  // registry, queue and table
+  EXPECT_THAT(Files(), SizeIs(4));  // registry, queue, table, the topic's record of the departed
   EXPECT_TRUE(IsError(leaver->ReservePublisher(Spec("t"), {}).status(), StatusCode::kFailedPrecondition, {"has left"}));
 }
 
@@ -344,13 +344,15 @@ TEST_F(RegistryTest, FilesThatNobodyNamesGoOthersStay) {
   auto node = Join();
   absl::StatusOr<SubscriberSlot> slot = AddSubscriber(*node, Spec("t"));
   ASSERT_OK(slot.status());
-  for (const char* name : {"/pool.0000000000000001", "/schema.00000000000000000000000000000001", "/notes.txt"}) {
+  for (const char* name : {"/pool.0000000000000001", "/schema.00000000000000000000000000000001",
+                           "/departed.0000000000000001", "/notes.txt"}) {
     const int fd = open((node->path() + name).c_str(), O_CREAT | O_WRONLY, 0600);
     ASSERT_GE(fd, 0);
     close(fd);
   }
   EXPECT_OK(node->CleanUp());
-  EXPECT_THAT(Files(), ElementsAre("notes.txt", EndpointFileName(FileKind::kQueue, slot->incarnation), "registry",
+  EXPECT_THAT(Files(), ElementsAre(DepartedFileName(node->FindTopic("t")->incarnation), "notes.txt",
+                                   EndpointFileName(FileKind::kQueue, slot->incarnation), "registry",
                                    EndpointFileName(FileKind::kTable, slot->incarnation)));
 }
 

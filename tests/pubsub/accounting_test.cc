@@ -78,6 +78,7 @@ struct PublisherReport {
 
 struct SubscriberReport {
   SubscriberCounts counts;
+  LatencyHistogram latency;
   std::vector<Got> got;
   std::vector<test::QueuedMessage> queued;
 };
@@ -156,6 +157,7 @@ class AccountingTest : public testing::Test {
       // Counted only now, when nobody publishes any more.
       ASSERT_EQ(parent.ReceiveText(std::chrono::minutes(2)), "report");
       parent.Send(subscriber->counts());
+      parent.Send(subscriber->latency());
       parent.SendVector(got);
       ASSERT_EQ(parent.ReceiveText(std::chrono::minutes(2)), "leave");
     });
@@ -176,9 +178,11 @@ class AccountingTest : public testing::Test {
     report.queued = test::ReadQueueOf(domain, subscriber.pid());
     subscriber.channel().Send("report");
     auto counts = subscriber.channel().Receive<SubscriberCounts>();
+    auto latency = subscriber.channel().Receive<LatencyHistogram>();
     auto got = subscriber.channel().ReceiveVector<Got>();
-    if (!counts || !got) return std::nullopt;
+    if (!counts || !latency || !got) return std::nullopt;
     report.counts = *counts;
+    report.latency = *latency;
     report.got = *std::move(got);
     return report;
   }
@@ -218,6 +222,11 @@ void ExpectBalanced(const std::vector<PublisherReport>& publishers, const std::v
     }
     EXPECT_EQ(c.pushed, accepted);
     EXPECT_EQ(c.refused_full + c.refused_timed_out, dropped);
+    EXPECT_EQ(c.published_bytes, c.published * sizeof(Payload));
+    EXPECT_EQ(c.message_bytes_max, sizeof(Payload));
+    EXPECT_EQ(c.loans, c.published);
+    EXPECT_GT(c.pool_bytes_in_use, 0u);  // something is queued
+    EXPECT_LE(c.pool_bytes_in_use, c.pool_bytes_committed);
   }
   uint64_t delivered = 0, from_history = 0, invalid = 0, duplicate = 0, queued = 0, removed = 0, taken = 0;
   for (const SubscriberReport& subscriber : subscribers) {
@@ -233,6 +242,11 @@ void ExpectBalanced(const std::vector<PublisherReport>& publishers, const std::v
     EXPECT_EQ(c.queued, subscriber.queued.size());
     EXPECT_EQ(c.taken, c.delivered - c.from_history + c.invalid + c.duplicate);
     EXPECT_EQ(c.torn, 0u);
+    EXPECT_EQ(c.held, 0u);
+    EXPECT_EQ(c.taken_bytes, c.delivered * sizeof(Payload));
+    EXPECT_GE(c.queued_max, c.queued);
+    // Every message is stamped, and its latency counted unless it came from a history.
+    EXPECT_EQ(subscriber.latency.count(), c.delivered - c.from_history);
   }
   EXPECT_EQ(pushed + from_history, delivered + evicted + invalid + duplicate + queued);
   EXPECT_EQ(removed, taken + evicted);  // what heads moved, across all queues
@@ -362,6 +376,21 @@ TEST_P(FormAccountingTest, EveryMessageOfEveryPublisherIsTakenOrDroppedOrEvicted
 
   ExpectBalanced(publisher_reports, subscriber_reports);
   ExpectSetsAgree(ByWriter(publisher_reports), subscriber_reports);
+  // Published, per queue = taken + dropped, by reason + still queued.
+  uint64_t published = 0, taken_or_dropped = 0;
+  for (const PublisherReport& report : publisher_reports) {
+    const PublisherCounts& c = report.counts;
+    published += c.published * subscriber_count;
+    taken_or_dropped += c.evicted + c.refused_full + c.refused_timed_out + c.refused_corrupt;
+  }
+  for (size_t i = 0; i < subscriber_reports.size(); ++i) {
+    const SubscriberCounts& c = subscriber_reports[i].counts;
+    taken_or_dropped += c.delivered + c.invalid + c.queued;
+    EXPECT_GT(c.queued_max, 0u);
+    EXPECT_LE(c.queued_max, plans[i].depth);
+  }
+  EXPECT_EQ(published, taken_or_dropped);
+  EXPECT_EQ(subscriber_reports[2].counts.queued_max, plans[2].depth);  // it stopped taking before it was full
   // The run was what it was meant to be: something is still queued, and something was evicted or refused.
   EXPECT_FALSE(subscriber_reports[2].queued.empty());
   EXPECT_FALSE(subscriber_reports[3].queued.empty());
@@ -522,6 +551,34 @@ TEST_F(AccountingTest, ADamagedMessageIsCountedAsInvalidAndNothingElseIsLost) {
     if (!damaged.contains(number)) expected.push_back(number);
   }
   EXPECT_EQ(got, expected);
+  Leave(*writer);
+}
+
+TEST_F(AccountingTest, ASampleThatIsWrittenToWhileItIsHeldIsCountedAsTorn) {
+  auto node = Node::Create({.domain = "d", .root = root_.path()});
+  ASSERT_TRUE(node.ok()) << node.status();
+  auto subscriber = node->CreateSubscriber<Payload>(kTopic);
+  ASSERT_TRUE(subscriber.ok()) << subscriber.status();
+  auto writer = StartPublisher(1, 3, {}, 1);
+  ASSERT_NO_FATAL_FAILURE(ExpectReady(*writer));
+  writer->channel().Send("go");
+  ASSERT_TRUE(Report(*writer));
+  const std::vector<test::QueuedMessage> queued = test::ReadQueueOf(Domain(), getpid());
+  ASSERT_EQ(queued.size(), 3u);
+  std::vector<Sample<Payload>> samples;
+  while (auto taken = subscriber->Take()) samples.push_back(*std::move(taken));
+  ASSERT_EQ(samples.size(), 3u);
+  EXPECT_EQ(subscriber->counts().held, 3u);
+  const int file = open(queued[1].pool.c_str(), O_RDWR | O_CLOEXEC);
+  ASSERT_GE(file, 0);
+  const uint64_t being_built = 0;  // the slot header's sequence
+  EXPECT_EQ(pwrite(file, &being_built, sizeof(being_built), static_cast<off_t>(queued[1].header_offset)), 8);
+  close(file);
+  samples.clear();
+  EXPECT_EQ(subscriber->counts().torn, 1u);
+  EXPECT_EQ(subscriber->counts().delivered, 3u);
+  EXPECT_EQ(subscriber->counts().held, 0u);
+  EXPECT_EQ(subscriber->counts().queued_max, 3u);
   Leave(*writer);
 }
 

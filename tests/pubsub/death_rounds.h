@@ -555,8 +555,8 @@ class DeathRounds {
       ++files[name.substr(0, name.find('.'))];
       all += name + "\n";
     }
-    const std::map<std::string, int> expected = {
-        {"d/", 1}, {"d/registry", 1}, {"d/pool", 2}, {"d/queue", 9}, {"d/table", 9}};
+    const std::map<std::string, int> expected = {{"d/", 1},     {"d/registry", 1}, {"d/departed", 3},
+                                                 {"d/pool", 2}, {"d/queue", 9},    {"d/table", 9}};
     ASSERT_EQ(files, expected) << all;
   }
 

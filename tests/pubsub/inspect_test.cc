@@ -26,6 +26,7 @@
 #include "gmock/gmock.h"
 #include "middleware/os/clock.h"
 #include "middleware/os/lock_byte.h"
+#include "middleware/queue/borrow_table.h"
 #include "schema/schema_blob.h"
 #include "tests/pubsub/payload.h"
 #include "tests/support/child.h"
@@ -267,7 +268,7 @@ TEST_F(InspectTest, LeavesNoTrace) {
   ASSERT_EQ(other.channel().ReceiveText(), "ready");
   other.Stop();
   const auto before = FileStates();
-  EXPECT_EQ(before.size(), 8u);  // root, domain, registry, two pools, queue, table, schema
+  EXPECT_EQ(before.size(), 10u);  // root, domain, registry, two pools, queue, table, schema, two of the departed
   for (int look = 0; look < 20; ++look) {
     auto inspector = Inspector::Open(Domain());
     ASSERT_TRUE(inspector.ok()) << inspector.status();
@@ -421,7 +422,7 @@ TEST_F(InspectTest, FilesThatAreMissingShortOrGarbageAreNotedAndTheRestIsShown) 
     // Refs that lead nowhere.
     std::fstream table(tables[1], std::ios::in | std::ios::out | std::ios::binary);
     const uint32_t refs[] = {0xffff'ffff, 0x0000'0001, 0x01ff'ffff};
-    table.seekp(2 * 4096);
+    table.seekp(queue::kTableEntriesOffset);
     table.write(reinterpret_cast<const char*>(refs), sizeof(refs));
   }
   DomainSnapshot domain = Look();

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 #include <weir/capnp.h>
+#include <weir/inspect.h>
 #include <weir/messages/quote.capnp.h>
 #include <weir/weir.h>
 
@@ -278,7 +279,10 @@ TEST_F(FullMemoryTest, ALoanThatFindsSharedMemoryFullIsRefusedAndNothingThatRuns
     ASSERT_TRUE(publisher.ok()) << publisher.status();
     ASSERT_TRUE(other.ok()) << other.status();
     ASSERT_TRUE(subscriber.ok()) << subscriber.status();
+    auto leaver = node.CreateSubscriber<Payload>("topic", {.depth = 1});
+    ASSERT_TRUE(leaver.ok()) << leaver.status();
     ASSERT_TRUE(PublishOne(*other, 1).ok());
+    ASSERT_TRUE(leaver->Take());
     {
       std::vector<Loan<Bytes>> loans;
       absl::Status refused;
@@ -309,6 +313,15 @@ TEST_F(FullMemoryTest, ALoanThatFindsSharedMemoryFullIsRefusedAndNothingThatRuns
       auto refused_subscriber = node.CreateSubscriber<Bytes>("more", {.depth = 65536});
       EXPECT_EQ(refused_subscriber.status().code(), absl::StatusCode::kResourceExhausted)
           << refused_subscriber.status();
+      // What endpoints counted has had its place since the topic was made.
+      leaver = absl::CancelledError();
+      auto inspector = Inspector::Open({.domain = "d", .root = root_.path()});
+      ASSERT_TRUE(inspector.ok()) << inspector.status();
+      auto domain = inspector->Look();
+      ASSERT_TRUE(domain.ok()) << domain.status();
+      uint64_t departed = 0;
+      for (const TopicInfo& topic : domain->topics) departed += topic.departed.received.delivered;
+      EXPECT_EQ(departed, 1u);
       auto refused_domain = Node::Create({.domain = "another", .root = root_.path()});
       EXPECT_EQ(refused_domain.status().code(), absl::StatusCode::kResourceExhausted) << refused_domain.status();
       for (uint64_t number = 2; number <= 1000; ++number) {

@@ -13,8 +13,8 @@
 // different endpoints need not add up exactly. What vanished or is damaged under its eyes is left out, with a note.
 //
 // Threads: one thread at a time per Inspector. Blocks: never; makes system calls (about two per node and four per
-// endpoint) and allocates. Lifetime: results are plain values. Fork: an Inspector made before must not be used in the
-// child.
+// endpoint, six per topic, and all of them again if an endpoint left meanwhile) and allocates. Lifetime: results are
+// plain values. Fork: an Inspector made before must not be used in the child.
 #ifndef WEIR_INSPECT_H_
 #define WEIR_INSPECT_H_
 

@@ -65,7 +65,8 @@ struct Departed {
 
 // Everything but the number of endpoints.
 void Add(const PublisherCounts& counts, PublisherCounts& total) {
-  static_assert(sizeof(PublisherCounts) == 17 * sizeof(uint64_t), "each of them is added here");
+  static_assert(sizeof(PublisherCounts) == 21 * sizeof(uint64_t),
+                "each of them is added here, but for the four that an inspector does not know");
   total.published += counts.published;
   total.published_bytes += counts.published_bytes;
   total.pushed += counts.pushed;
@@ -86,7 +87,8 @@ void Add(const PublisherCounts& counts, PublisherCounts& total) {
 }
 
 void Add(const SubscriberCounts& counts, SubscriberCounts& total) {
-  static_assert(sizeof(SubscriberCounts) == 14 * sizeof(uint64_t), "each of them is added here");
+  static_assert(sizeof(SubscriberCounts) == 16 * sizeof(uint64_t),
+                "each of them is added here, but for the two that an inspector does not know");
   total.taken += counts.taken;
   total.taken_bytes += counts.taken_bytes;
   total.delivered += counts.delivered;

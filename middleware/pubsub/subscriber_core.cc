@@ -88,8 +88,8 @@ SubscriberCore::SubscriberCore(std::shared_ptr<NodeCore> node, std::string_view 
       topic_name_(topic),
       fixed_body_bytes_(type.kind == MessageKind::kPlain ? type.body_bytes : 0),
       options_(options),
-      measures_latency_(options.metrics == Metrics::kOn),
-      clock_(measures_latency_ && os::TickClock::CounterIsKernelClock()) {}
+      measures_(options.metrics == Metrics::kOn),
+      clock_(measures_ && os::TickClock::CounterIsKernelClock()) {}
 
 absl::Status SubscriberCore::MakeFiles(const discovery::SubscriberSlot& slot, uint64_t history_total,
                                        discovery::SubscriberRecord& record) {
@@ -291,9 +291,11 @@ RawTaken SubscriberCore::Take() {
     consumer_.LookAhead(result.position, kPrefetchAhead, [this](Ref ref) { Prefetch(ref); });
     counters().delivered.Add(1);
     counters().taken_bytes.Add(held.total_bytes);
-    NoteQueueLength(result.position);
-    // Last, because reading the clock waits for what was loaded before.
-    if (measures_latency_ && held.info.published_ns != 0) NoteLatency(held.info.published_ns);
+    if (measures_) {
+      NoteQueueLength(result.position);
+      // Last, because reading the clock waits for what was loaded before.
+      if (held.info.published_ns != 0) NoteLatency(held.info.published_ns);
+    }
     held.phase.store(kHeld, std::memory_order_relaxed);  // whoever releases it got it from us
     return {.sample = RawSample(&held), .why = Outcome::kSample};
   }

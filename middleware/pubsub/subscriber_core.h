@@ -166,7 +166,7 @@ class SubscriberCore {
   os::Mapping table_file_;
   metrics::SubscriberCounters* counters_ = nullptr;  // in the table's file
   metrics::Histogram* histogram_ = nullptr;          // likewise
-  const bool measures_latency_;
+  const bool measures_;                              // latencies and the queue's length
   os::TickClock clock_;
   queue::Consumer<Atomics> consumer_;
   queue::BorrowTable<Atomics> table_;

@@ -7,6 +7,8 @@
 #include <chrono>
 #include <cmath>
 #include <cstdint>
+#include <optional>
+#include <random>
 #include <thread>
 #include <vector>
 
@@ -165,6 +167,8 @@ TEST_F(LatencyTest, WhereEitherSideHasItOffNothingIsMeasured) {
   EXPECT_EQ(subscriber->latency().count(), 5u);
   EXPECT_EQ(blind->latency(), LatencyHistogram());
   EXPECT_EQ(blind->counts().delivered, 12u);
+  EXPECT_EQ(subscriber->counts().queued_max, 12u);
+  EXPECT_EQ(blind->counts().queued_max, 0u);
 }
 
 TEST_F(LatencyTest, WithSamplingTheFirstMessageAndThenEachNthIsStamped) {

@@ -74,8 +74,8 @@ struct SubscriberCounts {
   uint64_t sleeps = 0;        // times it went to sleep to wait for a message
   uint64_t removed = 0;       // messages gone from the queue, by takes and by evictions
   // The longest the queue was seen: by a take, which counts the message it takes and those behind it (also those that
-  // come in meanwhile), or by this reading. Never above the depth. A queue that gets fuller and is emptied by evictions
-  // alone shows in this reading only.
+  // come in meanwhile), or by this reading. Never above the depth. By this reading only with Metrics::kOff, or while
+  // nobody takes.
   uint64_t queued_max = 0;
   uint64_t queued = 0;  // level: messages in the queue
   uint64_t held = 0;    // level: samples held, and messages of a history that are not taken yet

@@ -46,13 +46,14 @@ enum class WhenFull : uint8_t {
   kBlock = 2,            // the publisher waits, at most PublisherOptions::max_block, then drops the new message
 };
 
-// Counters (counts()) are always kept; this is about what costs a clock read per message. A latency is only known where
-// both sides have it on.
+// Counters (counts()) are always kept; this is about what costs more than adding a number. A latency is only known
+// where both sides have it on.
 enum class Metrics : uint8_t {
   // A publisher stamps its messages with the time of their publication. A subscriber reads the clock for each stamped
-  // message that it takes from its queue, and counts the latency (latency()).
+  // message that it takes from its queue, and counts the latency (latency()); and each take looks how long the queue is
+  // (SubscriberCounts::queued_max).
   kOn = 0,
-  // A publisher stamps nothing (SampleInfo::published_ns is 0), unless it has a history. A subscriber reads no clock.
+  // A publisher stamps nothing (SampleInfo::published_ns is 0), unless it has a history. A subscriber does neither.
   kOff = 1,
 };
 

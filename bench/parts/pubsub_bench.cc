@@ -58,12 +58,16 @@ void LoanThenPublish(benchmark::State& state) {
 }
 BENCHMARK(LoanThenPublish)->ArgName("subscribers")->Arg(0)->Arg(1)->Arg(3);
 
-// A whole message: loan, publish, take, drop. Arguments: exclusive topic without eviction, stamps.
+// A whole message: loan, publish, take, drop. Arguments: exclusive topic without eviction; metrics: 0 off, 1 stamps
+// that nobody reads, 2 stamps and latencies, 3 the same of each 64th message.
 void WholeMessage(benchmark::State& state) {
   const TopicOptions topic = {.exclusive = state.range(0) != 0};
   const auto when_full = state.range(0) != 0 ? WhenFull::kDropNewest : WhenFull::kOverwriteOldest;
-  Pair<Tick> pair(1, {.topic = topic, .metrics = state.range(1) != 0 ? Metrics::kOn : Metrics::kOff},
-                  {.topic = topic, .when_full = when_full});
+  const auto metrics = state.range(1);
+  Pair<Tick> pair(
+      1,
+      {.topic = topic, .metrics = metrics != 0 ? Metrics::kOn : Metrics::kOff, .stamp_every = metrics == 3 ? 64u : 1u},
+      {.topic = topic, .when_full = when_full, .metrics = metrics >= 2 ? Metrics::kOn : Metrics::kOff});
   for (auto _ : state) {
     auto loan = pair.publisher.Loan();
     loan->value().words[0] = 1;
@@ -72,7 +76,7 @@ void WholeMessage(benchmark::State& state) {
     benchmark::DoNotOptimize(taken->value().words[0]);
   }
 }
-BENCHMARK(WholeMessage)->ArgNames({"exclusive", "stamps"})->ArgsProduct({{0, 1}, {0, 1}});
+BENCHMARK(WholeMessage)->ArgNames({"exclusive", "metrics"})->ArgsProduct({{0, 1}, {0, 1, 2, 3}});
 
 // A Cap'n Proto Quote: built in the slot, published, taken, read.
 void CapnpQuote(benchmark::State& state) {

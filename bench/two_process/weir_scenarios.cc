@@ -19,13 +19,15 @@ struct Choice {
   std::string name;
   bool exclusive = false;
   WhenFull when_full = WhenFull::kOverwriteOldest;
-  Metrics metrics = Metrics::kOn;
+  Metrics metrics = Metrics::kOn;  // of both sides
+  uint32_t stamp_every = 1;
 };
 
 PublisherOptions PublisherOptionsOf(const Choice& choice) {
   PublisherOptions options;
   options.topic.exclusive = choice.exclusive;
   options.metrics = choice.metrics;
+  options.stamp_every = choice.stamp_every;
   return options;
 }
 
@@ -78,6 +80,7 @@ class WeirLatency final : public Scenario {
     SubscriberOptions subscriber_options;
     subscriber_options.topic.exclusive = choice_.exclusive;
     subscriber_options.when_full = choice_.when_full;
+    subscriber_options.metrics = choice_.metrics;
     auto publisher = round.node->CreatePublisher<T>(first ? there : back, PublisherOptionsOf(choice_));
     if (!publisher.ok()) return publisher.status();
     auto subscriber = round.node->CreateSubscriber<T>(first ? back : there, subscriber_options);
@@ -154,6 +157,7 @@ class WeirThroughput final : public Scenario {
     options.topic.exclusive = choice_.exclusive;
     options.when_full = choice_.when_full;
     options.depth = depth_;
+    options.metrics = choice_.metrics;
     auto subscriber = round.node->CreateSubscriber<Payload>(topic, options);
     if (!subscriber.ok()) return subscriber.status();
     const absl::Status status = Consume(round, [&](Received& got) {
@@ -194,6 +198,11 @@ void AddWeirScenarios(Scenarios& scenarios, const std::vector<uint64_t>& sizes, 
            .exclusive = true,
            .when_full = WhenFull::kDropNewest,
            .metrics = Metrics::kOff});
+  latency(plain, Group::kBusy, sizeof(Payload),
+          {.name = "weir exclusive, drop newest, 1 in 64 stamped",
+           .exclusive = true,
+           .when_full = WhenFull::kDropNewest,
+           .stamp_every = 64});
   latency(plain, Group::kSleeping, sizeof(Payload), {.name = "weir TakeFor"});
   for (const uint64_t bytes : sizes) {
     latency(std::type_identity<Bytes>(), Group::kSizes, bytes, {.name = "weir bytes, body untouched"});
@@ -207,6 +216,11 @@ void AddWeirScenarios(Scenarios& scenarios, const std::vector<uint64_t>& sizes, 
     scenarios.push_back(std::make_unique<WeirThroughput>(without, depth));
   };
   throughput({.name = "weir exclusive, drop newest", .exclusive = true, .when_full = WhenFull::kDropNewest});
+  scenarios.push_back(std::make_unique<WeirThroughput>(Choice{.name = "weir exclusive, drop newest, 1 in 64 stamped",
+                                                              .exclusive = true,
+                                                              .when_full = WhenFull::kDropNewest,
+                                                              .stamp_every = 64},
+                                                       depth));
   throughput({.name = "weir exclusive, block", .exclusive = true, .when_full = WhenFull::kBlock});
   throughput({.name = "weir exclusive, overwrite", .exclusive = true});
   throughput({.name = "weir shared, drop newest", .when_full = WhenFull::kDropNewest});

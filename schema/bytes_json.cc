@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "middleware/base/strings.h"
 #include "schema/kj_seam.h"
+#include "schema/utf8.h"
 
 namespace weir::schema {
 namespace {
@@ -49,7 +50,8 @@ std::string BytesToJson(std::string_view type, std::span<const std::byte> bytes,
   return std::string(View(text));
 }
 
-absl::StatusOr<std::string> BytesFromJson(std::string_view type, std::string_view text) {
+absl::StatusOr<std::string> BytesFromJson(std::string_view type, std::string_view given_text) {
+  const std::string text = WithoutUnicodeEscapes(given_text);
   try {
     JsonCodec codec;
     capnp::MallocMessageBuilder message;

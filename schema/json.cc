@@ -17,6 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "middleware/base/strings.h"
 #include "schema/kj_seam.h"
+#include "schema/utf8.h"
 
 namespace weir::schema {
 namespace {
@@ -47,43 +48,6 @@ class AnyPointers : public JsonCodec::Handler<capnp::DynamicValue> {
     KJ_FAIL_REQUIRE("An AnyPointer cannot be read from JSON");
   }
 };
-
-// The bytes of the well-formed UTF-8 character at `at`, or 0. Source: Unicode 15, table 3-7.
-size_t CharacterBytes(std::string_view text, size_t at) {
-  auto byte = [&](size_t i) { return at + i < text.size() ? static_cast<uint8_t>(text[at + i]) : uint8_t{0}; };
-  auto follows = [&](size_t i) { return (byte(i) & 0xC0) == 0x80; };
-  uint8_t first = byte(0);
-  uint8_t second = byte(1);
-  if (first < 0x80) return 1;
-  if (first >= 0xC2 && first <= 0xDF) return follows(1) ? 2 : 0;
-  if (first >= 0xE0 && first <= 0xEF) {
-    bool overlong = first == 0xE0 && second < 0xA0;
-    bool surrogate = first == 0xED && second > 0x9F;
-    return follows(1) && follows(2) && !overlong && !surrogate ? 3 : 0;
-  }
-  if (first >= 0xF0 && first <= 0xF4) {
-    bool overlong = first == 0xF0 && second < 0x90;
-    bool too_high = first == 0xF4 && second > 0x8F;
-    return follows(1) && follows(2) && follows(3) && !overlong && !too_high ? 4 : 0;
-  }
-  return 0;
-}
-
-std::string WithValidUtf8(std::string_view text) {
-  std::string valid;
-  valid.reserve(text.size());
-  for (size_t at = 0; at < text.size();) {
-    size_t bytes = CharacterBytes(text, at);
-    if (bytes == 0) {
-      valid += "\xEF\xBF\xBD";
-      bytes = 1;
-    } else {
-      valid.append(text, at, bytes);
-    }
-    at += bytes;
-  }
-  return valid;
-}
 
 // Finds the field that does not fit, because the codec's exceptions do not say which one it was: tries the fields one
 // by one, and then what is in the one that fails. Takes as many tries as the text is deep; only errors come here.
@@ -214,7 +178,8 @@ absl::StatusOr<std::string> Json::Encode(capnp::DynamicValue::Reader value, capn
   }
 }
 
-absl::Status Json::Decode(std::string_view text, capnp::DynamicStruct::Builder message) const {
+absl::Status Json::Decode(std::string_view given, capnp::DynamicStruct::Builder message) const {
+  const std::string text = WithoutUnicodeEscapes(given);
   try {
     impl_->codec.decode(kj::arrayPtr(text.data(), text.size()), message);
     return absl::OkStatus();

@@ -19,6 +19,7 @@
 #include "schema/json.h"
 #include "schema/kj_seam.h"
 #include "schema/schema_blob.h"
+#include "schema/struct_json.h"
 #include "weir/capnp.h"
 #include "weir/node.h"
 
@@ -33,8 +34,14 @@ class DynamicType {
     made->message_ = std::move(type);
     switch (made->message_.kind) {
       case MessageKind::kBytes:
-      case MessageKind::kPlain:
         return made;
+      case MessageKind::kPlain: {
+        if (made->message_.schema.empty()) return made;
+        auto fields = schema::StructJson::Make(made->message_.schema, made->message_.body_bytes);
+        if (!fields.ok()) return fields.status();
+        made->fields_.emplace(*std::move(fields));
+        return made;
+      }
       case MessageKind::kCapnp: {
         auto schema = schema::LoadedSchema::Parse(std::as_bytes(std::span(made->message_.schema)));
         if (!schema.ok()) return schema.status();
@@ -50,17 +57,21 @@ class DynamicType {
   const MessageType& message() const { return message_; }
   bool is_capnp() const { return schema_.has_value(); }
   ::capnp::StructSchema root() const { return schema_->root(); }
+  // Of a described plain struct, else nullptr.
+  const schema::StructJson* fields() const { return fields_ ? &*fields_ : nullptr; }
   const schema::Json& json(bool pretty = false) const { return pretty ? pretty_json_ : json_; }
 
   absl::Status CheckCapnp() const {
     if (is_capnp()) return absl::OkStatus();
-    return absl::FailedPreconditionError(
-        absl::StrCat("messages of type ", message_.name, " have no fields that Weir knows; use bytes()"));
+    return absl::FailedPreconditionError(absl::StrCat("messages of type ", message_.name,
+                                                      fields_ ? " are plain structs; use GetJson(), Get() or bytes()"
+                                                              : " have no fields that Weir knows; use bytes()"));
   }
 
  private:
   MessageType message_;
   std::optional<schema::LoadedSchema> schema_;
+  std::optional<schema::StructJson> fields_;
   schema::Json json_{false};
   schema::Json pretty_json_{true};
 };
@@ -192,6 +203,7 @@ absl::StatusOr<::capnp::DynamicStruct::Reader> DynamicSample::reader() const& {
 }
 
 absl::StatusOr<::capnp::DynamicValue::Reader> DynamicSample::Get(std::string_view path) const& {
+  if (type_->fields() != nullptr) return type_->fields()->GetField(bytes(), path);
   auto message = reader();
   if (!message.ok()) return message.status();
   auto field = schema::GetField(*message, path);
@@ -200,6 +212,7 @@ absl::StatusOr<::capnp::DynamicValue::Reader> DynamicSample::Get(std::string_vie
 }
 
 absl::StatusOr<std::string> DynamicSample::GetJson(std::string_view path) const {
+  if (type_->fields() != nullptr) return type_->fields()->EncodeField(bytes(), path);
   auto message = reader();
   if (!message.ok()) return message.status();
   auto field = schema::GetField(*message, path);
@@ -208,6 +221,7 @@ absl::StatusOr<std::string> DynamicSample::GetJson(std::string_view path) const 
 }
 
 absl::StatusOr<std::string> DynamicSample::ToJson(bool pretty) const {
+  if (type_->fields() != nullptr) return type_->fields()->Encode(bytes(), pretty);
   if (!type_->is_capnp()) return schema::BytesToJson(type_->message().name, bytes(), pretty);
   auto message = reader();
   if (!message.ok()) return message.status();
@@ -298,6 +312,7 @@ absl::Status DynamicLoan::FromJson(std::string_view text) {
 
 absl::Status DynamicLoan::BytesFromJson(std::string_view text) {
   if (absl::Status status = CheckOwner(raw_); !status.ok()) return status;
+  if (type_->fields() != nullptr) return type_->fields()->Decode(text, bytes());
   auto content = schema::BytesFromJson(type_->message().name, text);
   if (!content.ok()) return content.status();
   if (content->size() != bytes().size() && !Resize(content->size())) {
@@ -376,7 +391,7 @@ absl::StatusOr<Published> DynamicPublisher::Publish(DynamicLoan loan) {
 }
 
 absl::StatusOr<Published> DynamicPublisher::PublishJson(std::string_view text) {
-  if (type_->is_capnp()) {
+  if (type_->is_capnp() || type_->fields() != nullptr) {
     auto loan = Loan();
     if (!loan.ok()) return loan.status();
     if (absl::Status status = loan->FromJson(text); !status.ok()) return status;

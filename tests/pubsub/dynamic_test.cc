@@ -35,6 +35,16 @@ struct Tick {
   double price;
 };
 
+enum class Side : uint8_t { kBid, kAsk };
+
+struct Fill {
+  char symbol[8];
+  int64_t price;
+  Side side;
+  float weights[2];
+};
+WEIR_STRUCT(Fill, symbol, price, side, weights);
+
 class DynamicTest : public testing::Test {
  protected:
   DynamicTest() {
@@ -233,6 +243,57 @@ TEST_F(DynamicTest, PlainStructsAndBytesAreBytesWithTheirTypesNameAndSize) {
   auto again = blobs->Take();
   ASSERT_TRUE(again);
   EXPECT_EQ(std::memcmp(again->bytes().data(), content.data(), again->bytes().size()), 0);
+}
+
+TEST_F(DynamicTest, DescribedStructsAreJsonAndFieldsByPath) {
+  auto source = node_->CreatePublisher<Fill>("fills");
+  auto typed = node_->CreateSubscriber<Fill>("fills");
+  auto reader = DynamicSubscriber::Create(*node_, "fills");
+  auto writer = DynamicPublisher::Create(*node_, "fills");
+  ASSERT_TRUE(source.ok() && typed.ok());
+  ASSERT_TRUE(reader.ok()) << reader.status();
+  ASSERT_TRUE(writer.ok()) << writer.status();
+  auto loan = source->Loan();
+  ASSERT_TRUE(loan.ok());
+  loan->value() = {.symbol = "EURUSD", .price = -12, .side = Side::kAsk, .weights = {0.1f, 2}};
+  ASSERT_TRUE(source->Publish(*std::move(loan)).ok());
+  auto sample = reader->Take();
+  ASSERT_TRUE(sample);
+  const std::string json = *sample->ToJson();
+  EXPECT_EQ(json, R"({"symbol":"EURUSD","price":"-12","side":1,"weights":[0.1,2]})");
+  EXPECT_EQ(*sample->ToJson(/*pretty=*/true),
+            R"({"symbol": "EURUSD", "price": "-12", "side": 1, "weights": [0.1, 2]})");
+  EXPECT_EQ(*sample->GetJson("weights[1]"), "2");
+  EXPECT_EQ(sample->Get("price")->as<int64_t>(), -12);
+  EXPECT_TRUE(absl::IsNotFound(sample->Get("prize").status()));
+  EXPECT_TRUE(absl::IsFailedPrecondition(sample->reader().status()));
+
+  auto sent = writer->PublishJson(json);
+  ASSERT_TRUE(sent.ok()) << sent.status();
+  auto first = typed->Take();
+  auto again = typed->Take();
+  ASSERT_TRUE(first && again);
+  EXPECT_STREQ(again->value().symbol, "EURUSD");
+  EXPECT_EQ(again->value().price, -12);
+  EXPECT_EQ(again->value().side, Side::kAsk);
+  EXPECT_EQ(again->value().weights[0], 0.1f);
+
+  // Nothing of what lay in the slot before, also if the loan is filled by hand.
+  for (int round = 0; round < 3; ++round) {
+    auto partial = writer->Loan();
+    ASSERT_TRUE(partial.ok());
+    std::memset(partial->bytes().data(), 0xee, partial->bytes().size());
+    ASSERT_TRUE(partial->FromJson(R"({"side": 1})").ok());
+    ASSERT_TRUE(writer->Publish(*std::move(partial)).ok());
+    auto zeros = typed->Take();
+    ASSERT_TRUE(zeros);
+    EXPECT_EQ(zeros->value().price, 0);
+    EXPECT_STREQ(zeros->value().symbol, "");
+  }
+  auto refused = writer->PublishJson(R"({"weights": [1, "x"]})");
+  EXPECT_TRUE(absl::IsInvalidArgument(refused.status()));
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("weights[1]"));
+  EXPECT_EQ(typed->Take().why(), Outcome::kEmpty);
 }
 
 TEST_F(DynamicTest, JsonThatDoesNotFitIsRefusedByNameAndSendsNothing) {

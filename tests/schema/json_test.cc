@@ -71,6 +71,15 @@ TEST(JsonTest, ReadsBackWhatItPrinted) {
   EXPECT_TRUE(capnp::AnyStruct::Reader(copy.asReader()) == capnp::AnyStruct::Reader(image.asReader()));
 }
 
+TEST(JsonTest, ReadsEveryEscapeThatJsonHas) {
+  capnp::MallocMessageBuilder builder;
+  auto image = builder.initRoot<msg::Image>();
+  absl::Status status =
+      Json().Decode(R"({"header": {"frameId": "\u00e4 \ud83d\ude00 \u001f \u0022"}})", capnp::toDynamic(image));
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_STREQ(image.getHeader().getFrameId().cStr(), "ä 😀 \x1f \"");
+}
+
 TEST(JsonTest, PrintsNumbersThatJsonLacks) {
   capnp::MallocMessageBuilder builder;
   auto imu = builder.initRoot<msg::Imu>();

@@ -8,9 +8,10 @@
 //
 // The type is the topic's own, as it lies in the registry; so such an endpoint fits every topic. Cap'n Proto messages
 // are read and built where they lie, like those of a typed endpoint, through capnp's dynamic API, by path, or as JSON.
-// Plain structs and bytes are bytes. Everything else is as with Publisher<T> and Subscriber<T>: queues, loans, samples,
-// blocking, lifetime, fork. It is slower than generated code: a field by path takes about 0.2 us, a small message as
-// JSON some microseconds, and a type is read and checked when an endpoint is made (0.1 ms).
+// Plain structs that WEIR_STRUCT describes are read by path and as JSON; others, and bytes, are bytes. Everything else
+// is as with Publisher<T> and Subscriber<T>: queues, loans, samples, blocking, lifetime, fork. It is slower than
+// generated code: a field by path takes about 0.2 us, a small message as JSON some microseconds, and a type is read and
+// checked when an endpoint is made (0.1 ms).
 //
 // Threads: as the typed ones; the samples and loans of one topic share their schema, which is only read.
 // Errors: what Cap'n Proto throws becomes a Status here. Only what you call on capnp's own objects (reader(),
@@ -74,16 +75,22 @@ class DynamicSample {
   absl::StatusOr<::capnp::DynamicStruct::Reader> reader() const&;
   absl::StatusOr<::capnp::DynamicStruct::Reader> reader() && = delete;
 
-  // Cap'n Proto: one value, by a path like "header.stampNs" or "joints[2].name". NotFound: no such field or element;
-  // FailedPrecondition: another member of its union is set; InvalidArgument: not a path; DataLoss.
+  // One value, by a path like "header.stampNs" or "joints[2].name". NotFound: no such field or element;
+  // FailedPrecondition: another member of its union is set, or messages of this type have no fields that Weir knows;
+  // InvalidArgument: not a path; DataLoss. Of a described struct: integers, enums and single bytes are integers; char
+  // and byte arrays are Data (of all their bytes, a text has a NUL where it ends); other arrays and structs have JSON
+  // only, FailedPrecondition.
   absl::StatusOr<::capnp::DynamicValue::Reader> Get(std::string_view path) const&;
   absl::StatusOr<::capnp::DynamicValue::Reader> Get(std::string_view path) && = delete;
   // The same as JSON: "12", "\"base\"", "{...}".
   absl::StatusOr<std::string> GetJson(std::string_view path) const;
 
   // Cap'n Proto: fields by name in the order of their ordinals, without those that are null; 64-bit integers as
-  // strings, because most readers of JSON compute with doubles; Data in base64. Other kinds:
+  // strings, because most readers of JSON compute with doubles; Data in base64. Described structs: all fields, in their
+  // order; a char array is a string if it is text with nothing but zeros behind it, else {"text":"...","base64":"..."}
+  // or {"base64":"..."}; a byte array is base64, an enum its number. Other kinds:
   // {"type":"Tick","size":16,"base64":"..."}. `pretty` breaks lines. DataLoss if the message is corrupt.
+  // FromJson() of the text makes the same message (of a struct: but for padding and the bits of a NaN).
   absl::StatusOr<std::string> ToJson(bool pretty = false) const;
 
   // Plain structs and weir::Bytes: the message. Cap'n Proto: its first segment.
@@ -172,8 +179,9 @@ class DynamicLoan {
   absl::StatusOr<::capnp::DynamicStruct::Builder> builder();
 
   // Sets what the text has and leaves the rest alone. InvalidArgument, naming the field, if it is not JSON or does not
-  // fit the type; drop the loan then, part of the text may be in it. Kinds without a schema take what ToJson gives;
-  // "type" and "size" may be left out, but are checked.
+  // fit the type; drop the loan then, part of the text may be in it. Described structs are set as a whole: what the
+  // text does not have becomes zero. Kinds without a schema take what ToJson gives; "type" and "size" may be left out,
+  // but are checked.
   absl::Status FromJson(std::string_view text);
 
   // Cap'n Proto: a copy of another message, of this type or one that is compatible with it.

@@ -75,13 +75,18 @@ absl::StatusOr<std::string> BytesFromJson(std::string_view type, std::string_vie
         const auto decoded = kj::decodeBase64(given.getString());
         if (decoded.hadErrors) return Wrong("\"base64\" is not base64");
         bytes.emplace(reinterpret_cast<const char*>(decoded.begin()), decoded.size());
+      } else if (name == "hex") {
+        if (!given.isString()) return Wrong("\"hex\" is not a string");
+        const auto decoded = kj::decodeHex(given.getString());
+        if (decoded.hadErrors) return Wrong("\"hex\" is not pairs of hex digits");
+        bytes.emplace(reinterpret_cast<const char*>(decoded.begin()), decoded.size());
       } else {
         return Wrong(AsStd(absl::StrCat("unknown member \"", absl::Utf8SafeCHexEscape(AsAbsl(name)), "\"")));
       }
     }
-    if (!bytes.has_value()) return Wrong("\"base64\" is missing");
+    if (!bytes.has_value()) return Wrong("\"base64\" is missing (or \"hex\")");
     if (size.has_value() && *size != static_cast<double>(bytes->size())) {
-      return Wrong(AsStd(absl::StrCat("\"size\" is ", *size, ", \"base64\" has ", bytes->size(), " bytes")));
+      return Wrong(AsStd(absl::StrCat("\"size\" is ", *size, ", the content has ", bytes->size(), " bytes")));
     }
     return *std::move(bytes);
   } catch (const kj::Exception& exception) {

@@ -16,7 +16,7 @@ namespace weir::schema {
 std::string BytesToJson(std::string_view type, std::span<const std::byte> bytes, bool pretty = false);
 
 // The bytes. InvalidArgument, naming the member, if the text is not of that form, `type` is another one, or `size` is
-// not that of the bytes; these two may be left out.
+// not that of the bytes; these two may be left out. "hex" may stand for "base64": people write that.
 absl::StatusOr<std::string> BytesFromJson(std::string_view type, std::string_view text);
 
 }  // namespace weir::schema

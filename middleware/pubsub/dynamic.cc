@@ -176,6 +176,13 @@ absl::StatusOr<MessageType> FindTopicType(const Node& node, std::string_view top
   return WaitForType(*internal::CoreOf(node), topic, wait);
 }
 
+absl::StatusOr<MessageType> DescribeType(::capnp::StructSchema schema) {
+  auto described = schema::Describe(schema);
+  if (!described.ok()) return described.status();
+  return MessageType{
+      .kind = MessageKind::kCapnp, .name = described->name, .id = described->id, .schema = std::move(described->blob)};
+}
+
 // DynamicSample
 // ----------------------------------------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ TEST(BytesJsonTest, ReadsBackWhatItPrinted) {
   const std::string long_one(100'000, 'x');
   EXPECT_EQ(*BytesFromJson("T", BytesToJson("T", std::as_bytes(std::span(long_one)))), long_one);
   EXPECT_EQ(*BytesFromJson("T", R"({"base64":"YQ=="})"), "a");
+  EXPECT_EQ(*BytesFromJson("T", R"({"size":2,"hex":"6a4B"})"), "jK");
 }
 
 TEST(BytesJsonTest, SaysWhatIsWrong) {
@@ -34,9 +35,10 @@ TEST(BytesJsonTest, SaysWhatIsWrong) {
   EXPECT_THAT(message("[]"), HasSubstr("not an object"));
   EXPECT_THAT(message("{}"), HasSubstr("\"base64\" is missing"));
   EXPECT_THAT(message(R"({"type":"U","base64":""})"), HasSubstr("\"type\" is not that of the topic, T"));
-  EXPECT_THAT(message(R"({"size":2,"base64":"YQ=="})"), HasSubstr("\"size\" is 2, \"base64\" has 1 bytes"));
+  EXPECT_THAT(message(R"({"size":2,"base64":"YQ=="})"), HasSubstr("\"size\" is 2, the content has 1 bytes"));
   EXPECT_THAT(message(R"({"base64":"*"})"), HasSubstr("not base64"));
   EXPECT_THAT(message(R"({"base64":1})"), HasSubstr("not a string"));
+  EXPECT_THAT(message(R"({"hex":"6"})"), HasSubstr("not pairs of hex digits"));
   EXPECT_THAT(message(R"({"value":1})"), HasSubstr("unknown member \"value\""));
 }
 

@@ -1,0 +1,121 @@
+// weir latency: how old messages are when this very tool takes them.
+#include <algorithm>
+#include <bit>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "tools/demo_program/histogram.h"
+#include "tools/weir/commands.h"
+#include "tools/weir/meter.h"
+#include "tools/weir/output.h"
+#include "tools/weir/units.h"
+
+namespace weir::tool {
+namespace {
+
+constexpr std::pair<double, const char*> kPercentiles[] = {{0.5, "p50"}, {0.9, "p90"}, {0.99, "p99"}, {0.999, "p99.9"}};
+
+class LatencyMeter : public Meter {
+ public:
+  void OnMessage(const DynamicSample& sample, uint64_t taken_ns) override {
+    ++messages_;
+    missed_ += sample.info().missed_before;
+    const uint64_t published_ns = sample.info().published_ns;
+    if (published_ns == 0) return;
+    const uint64_t ns = std::max(taken_ns, published_ns) - published_ns;
+    now_.Add(ns);
+    all_.Add(ns);
+    ++bars_[static_cast<int>(std::bit_width(ns))];
+  }
+
+  std::string ReportText() override {
+    const std::string text = Text(now_);
+    now_ = {};
+    return text;
+  }
+  Json ReportJson() override {
+    Json json = ToJson(now_);
+    now_ = {};
+    return json;
+  }
+  std::string SummaryText(absl::Duration duration) override {
+    return absl::StrCat("\n", Plural(messages_, "message", "messages"), " in ",
+                        DurationNs(absl::ToDoubleNanoseconds(duration)), ", missed ", Count(missed_), "\n", Bars(),
+                        Text(all_),
+                        "\nfrom a publish to the take of this tool's own subscriber; other subscribers have theirs");
+  }
+  Json SummaryJson() override {
+    Json json = ToJson(all_);
+    json["messages"] = messages_;
+    json["missed"] = missed_;
+    json["measures"] = "publish to take of this tool's own subscriber";
+    return json;
+  }
+  uint64_t messages() const override { return messages_; }
+
+ private:
+  static std::string Text(const demo::Histogram& histogram) {
+    if (histogram.count() == 0) return "the publisher does not stamp its messages (Metrics::kOff)";
+    std::string text;
+    for (const auto& [fraction, name] : kPercentiles) {
+      absl::StrAppendFormat(&text, "%s %8s   ", name, DurationNs(static_cast<double>(histogram.Percentile(fraction))));
+    }
+    absl::StrAppendFormat(&text, "max %8s", DurationNs(static_cast<double>(histogram.max_ns())));
+    return text;
+  }
+  static Json ToJson(const demo::Histogram& histogram) {
+    Json json = {{"measured", histogram.count()}};
+    if (histogram.count() == 0) return json;
+    for (const auto& [fraction, name] : kPercentiles) json[absl::StrCat(name, "_ns")] = histogram.Percentile(fraction);
+    json["max_ns"] = histogram.max_ns();
+    return json;
+  }
+
+  // A bar for each doubling, from the first that has a message to the last.
+  std::string Bars() const {
+    if (bars_.empty()) return "";
+    uint64_t most = 0;
+    for (const auto& [bits, count] : bars_) most = std::max(most, count);
+    const auto room = static_cast<double>(std::clamp(Out().columns() - 40, 10, 60));
+    std::string text;
+    for (int bits = bars_.begin()->first; bits <= bars_.rbegin()->first; ++bits) {
+      const auto found = bars_.find(bits);
+      const uint64_t count = found == bars_.end() ? 0 : found->second;
+      const auto length = static_cast<size_t>(room * static_cast<double>(count) / static_cast<double>(most) + 0.5);
+      std::string bar(std::max<size_t>(length, count > 0 ? 1 : 0), '#');
+      absl::StrAppendFormat(&text, "  < %8s  %12s  %s\n", DurationNs(static_cast<double>(uint64_t{1} << bits)),
+                            Count(count), Styled(bar, Style::kGreen));
+    }
+    return text;
+  }
+
+  uint64_t messages_ = 0;
+  uint64_t missed_ = 0;
+  demo::Histogram now_, all_;
+  std::map<int, uint64_t> bars_;  // by the number of bits of the nanoseconds
+};
+
+}  // namespace
+
+void AddLatency(CLI::App& app, Run& run) {
+  auto options = std::make_shared<MeterOptions>();
+  CLI::App* command = app.add_subcommand("latency", "Measures how old messages are when this tool takes them");
+  AddMeterOptions(*command, *options);
+  command->footer(
+      "\nFrom the publisher's stamp to the take of this tool's own subscriber, which says how fast the way is, not "
+      "how\n"
+      "long other subscribers leave their messages waiting. Being woken from sleep is part of it, but with --spin.\n"
+      "Ctrl-C shows a summary.");
+  command->callback([&run, options] {
+    run = [options](const Globals& globals) {
+      LatencyMeter meter;
+      return RunMeter(globals, "latency", *options, meter);
+    };
+  });
+}
+
+}  // namespace weir::tool

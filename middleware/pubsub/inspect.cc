@@ -17,6 +17,7 @@
 #include "discovery/endpoint_files.h"
 #include "discovery/names.h"
 #include "discovery/snapshot.h"
+#include "middleware/base/limits.h"
 #include "middleware/base/strings.h"
 #include "middleware/base/text.h"
 #include "middleware/metrics/counters_layout.h"
@@ -114,6 +115,9 @@ class DomainLook {
     domain_.created_ns = registry.created_ns();
     domain_.looked_ns = os::MonotonicNow();
     domain_.lock_holder_pid = registry.lock_holder_pid();
+    domain_.nodes_max = kNodesMax;
+    domain_.topics_max = kTopicsMax;
+    domain_.endpoints_max = kEndpointsMax;
   }
 
   DomainSnapshot Run() {

@@ -59,6 +59,14 @@ std::string Losses(const SubscriberCounts& counts) {
   return absl::StrJoin(losses, ", ");
 }
 
+void PrintOrNone(const Table& table) {
+  if (table.empty()) {
+    Out().Line("  none");
+  } else {
+    table.Print();
+  }
+}
+
 void PrintPublishers(const std::vector<PublisherInfo>& publishers) {
   Out().Line("\n" + Styled("publishers", Style::kBold));
   Table table({{"#", Align::kRight},
@@ -82,7 +90,7 @@ void PrintPublishers(const std::vector<PublisherInfo>& publishers) {
                {absl::StrCat(publisher.history_fill, "/", publisher.history)},
                {publisher.note.empty() ? Losses(publisher.counts) : publisher.note, Style::kYellow}});
   }
-  table.Print();
+  PrintOrNone(table);
 }
 
 void PrintSubscribers(const std::vector<SubscriberInfo>& subscribers) {
@@ -112,7 +120,7 @@ void PrintSubscribers(const std::vector<SubscriberInfo>& subscribers) {
                {WhenFullName(subscriber.when_full)},
                {subscriber.note.empty() ? losses : subscriber.note, Style::kYellow}});
   }
-  table.Print();
+  PrintOrNone(table);
 }
 
 void PrintHeld(const std::vector<SubscriberInfo>& subscribers, uint64_t looked_ns) {

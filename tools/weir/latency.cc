@@ -87,8 +87,8 @@ class LatencyMeter : public Meter {
       const uint64_t count = found == bars_.end() ? 0 : found->second;
       const auto length = static_cast<size_t>(room * static_cast<double>(count) / static_cast<double>(most) + 0.5);
       std::string bar(std::max<size_t>(length, count > 0 ? 1 : 0), '#');
-      absl::StrAppendFormat(&text, "  < %8s  %12s  %s\n", DurationNs(static_cast<double>(uint64_t{1} << bits)),
-                            Count(count), Styled(bar, Style::kGreen));
+      absl::StrAppendFormat(&text, "  < %8s  %12s%s\n", DurationNs(static_cast<double>(uint64_t{1} << bits)),
+                            Count(count), bar.empty() ? "" : "  " + Styled(bar, Style::kGreen));
     }
     return text;
   }

@@ -160,6 +160,10 @@ struct DomainSnapshot {
   std::vector<TopicInfo> topics = {};
   std::vector<PublisherInfo> publishers = {};
   std::vector<SubscriberInfo> subscribers = {};
+  // For how many the registry has room; publishers and subscribers share the endpoints'.
+  uint32_t nodes_max = 0;
+  uint32_t topics_max = 0;
+  uint32_t endpoints_max = 0;
   std::vector<std::string> notes = {};  // what was damaged or changed too fast to be read
 };
 

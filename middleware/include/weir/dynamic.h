@@ -58,9 +58,9 @@ struct WaitForTopic {
 // The type of a topic. NotFound: no such topic; FailedPrecondition in a forked child.
 absl::StatusOr<MessageType> FindTopicType(const Node& node, std::string_view topic, WaitForTopic wait = {});
 
-// The type of a Cap'n Proto struct that is known otherwise than by generated code, such as from capnp::SchemaParser; for
-// DynamicPublisher::CreateWithType. FailedPrecondition if it cannot be a topic's type (it has capabilities, is a generic
-// bound to type arguments, or is too large).
+// The type of a Cap'n Proto struct that is known otherwise than by generated code, such as from capnp::SchemaParser;
+// for DynamicPublisher::CreateWithType. FailedPrecondition if it cannot be a topic's type (it has capabilities, is a
+// generic bound to type arguments, or is too large).
 absl::StatusOr<MessageType> DescribeType(::capnp::StructSchema schema);
 
 // A message that was taken. Move-only; any thread, one at a time. What it returns is valid as long as the sample, which

@@ -117,7 +117,10 @@ absl::StatusOr<Node> JoinDomain(const Globals& globals, std::string_view command
 }
 
 SubscriberOptions CautiousSubscriber(const DomainSnapshot& domain, const TopicInfo& topic, uint32_t depth_wanted) {
-  uint64_t depth = depth_wanted;
+  // Before a message was sent its size is not known, and it may be large; and who has no publisher yet may get one with
+  // a small pool.
+  constexpr uint64_t kDepthBlind = 16;
+  uint64_t depth = topic.publishers == 0 ? std::min<uint64_t>(depth_wanted, kDepthBlind) : depth_wanted;
   for (const PublisherInfo& publisher : domain.publishers) {
     if (publisher.topic_id != topic.id || !publisher.readable) continue;
     const uint64_t published = publisher.counts.published;
@@ -125,8 +128,7 @@ SubscriberOptions CautiousSubscriber(const DomainSnapshot& domain, const TopicIn
         kSlotOverheadBytes + (published > 0 ? publisher.counts.published_bytes / published : topic.body_bytes);
     const uint64_t bytes = std::min(publisher.pool_bytes_max / kPartOfPool, kQueuedBytesMax);
     depth = std::min(depth, bytes / slot_bytes);
-    // Nothing was sent yet, so the size is not known: messages may be large.
-    if (published == 0 && topic.kind != MessageKind::kPlain) depth = std::min<uint64_t>(depth, 16);
+    if (published == 0 && topic.kind != MessageKind::kPlain) depth = std::min(depth, kDepthBlind);
   }
   return {.depth = static_cast<uint32_t>(std::max<uint64_t>(depth, 1)), .max_borrowed = 1};
 }

@@ -35,6 +35,8 @@ FAMILIES = {
     "schema/node_check.cc": "schema: ...",
     "schema/schema_blob.cc": "schema: ...",
     "schema/segments.cc": "message: ...",
+    "schema/struct_json.cc": "struct description: ..., JSON: ..., or a path's part, in the message's own words",
+    "schema/struct_json_decode.cc": "JSON: ...",
     "schema/struct_text.cc": "struct description: ...",
     "schema/validate.cc": "message: ...",
 }

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 
-FOLDERS = ["middleware", "discovery", "schema", "examples", "tools", "bench", "tests"]
+FOLDERS = ["middleware", "discovery", "schema", "gateways", "examples", "tools", "bench", "tests"]
 VERSION = "14"
 
 

@@ -18,7 +18,7 @@ LAYERS = [
     ["middleware/pool", "middleware/metrics"],
     ["discovery", "schema"],
     ["middleware/include/weir", "middleware/pubsub"],
-    ["examples", "tools", "bench"],
+    ["gateways", "examples", "tools", "bench"],
 ]
 API = "middleware/include/weir"
 API_LAYER = 4
@@ -49,7 +49,7 @@ def resolve(quote, name, path):
     if name.startswith("weir/"):
         return "middleware/include/" + name
     top = name.split("/")[0]
-    if "/" in name and top in ("middleware", "discovery", "schema", "tests", "examples", "tools", "bench"):
+    if "/" in name and top in ("middleware", "discovery", "schema", "tests", "gateways", "examples", "tools", "bench"):
         return name
     if quote == '"' and ("/" not in name or name.startswith(".")):
         return os.path.normpath(os.path.join(os.path.dirname(path), name))
@@ -117,6 +117,7 @@ RIGHT = {
     "middleware/include/weir/capnp.h": '#include <weir/internal/core.h>\n#include <capnp/message.h>\n',
     "middleware/pubsub/node.cc": '#include "weir/node.h"\n#include "discovery/registry.h"\n',
     "examples/hello/talk.cc": '#include <weir/weir.h>\n#include "hello.capnp.h"\n#include "shared.h"\n',
+    "gateways/prometheus/families.cc": '#include <weir/inspect.h>\n#include "gateways/prometheus/ledger.h"\n',
     "tools/top/top.cc": '#include <weir/messages/imu.capnp.h>\n#include "tools/top/table.h"\n#include <iostream>\n',
     "bench/parts/queue_bench.cc": '#include "middleware/queue/queue.h"\n',
 }
@@ -136,6 +137,7 @@ WRONG = {
     "middleware/pubsub/core.cc": '#include "core.h"\n',
     "middleware/include/weir/node.h": '#include "middleware/base/words.h"\n',
     "examples/hello/talk.cc": '#include "middleware/base/words.h"\n',
+    "gateways/prometheus/collector.cc": '#include "middleware/pubsub/read_counts.h"\n',
     "tools/top/top.cc": '#include "discovery/registry.h"\n',
     "bench/latency/latency.cc": '#include "middleware/queue/queue.h"\n',
 }

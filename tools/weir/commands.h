@@ -32,6 +32,7 @@ void AddBw(CLI::App& app, Run& run);
 void AddLatency(CLI::App& app, Run& run);
 void AddDoctor(CLI::App& app, Run& run);
 void AddCompletion(CLI::App& app, Run& run);
+void AddExporter(CLI::App& app, Run& run);  // in builds with WEIR_BUILD_METRICS
 
 }  // namespace weir::tool
 

@@ -45,6 +45,9 @@ int Main(int argc, char** argv) {
        {AddLs, AddInfo, AddGraph, AddEcho, AddPub, AddHz, AddBw, AddLatency, AddDoctor, AddCompletion}) {
     add(app, run);
   }
+#if WEIR_HAS_METRICS
+  AddExporter(app, run);
+#endif
   for (CLI::App* command : app.get_subcommands({})) command->fallthrough();
   try {
     app.parse(argc, argv);

@@ -24,6 +24,7 @@ function(weir_add_layer name)
     set(scope PUBLIC)
     add_library(${target} OBJECT ${sources})
     weir_own_target(${target})
+    weir_hide_symbols(${target})
     if(BUILD_SHARED_LIBS)
       set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON)
     endif()
@@ -41,6 +42,11 @@ function(weir_add_layer name)
   set_target_properties(${target} PROPERTIES WEIR_LOWER_LAYERS "${arg_LAYERS}" WEIR_LIBRARIES "${arg_LIBRARIES}"
                                              WEIR_SOURCES "${sources}")
   set_property(GLOBAL APPEND PROPERTY WEIR_LAYERS ${name})
+endfunction()
+
+# What is not marked WEIR_EXPORT (<weir/internal/export.h>) cannot be reached from outside of a shared library.
+function(weir_hide_symbols target)
+  set_target_properties(${target} PROPERTIES CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
 endfunction()
 
 function(weir_gather_layers library what)

@@ -109,7 +109,10 @@ absl::StatusOr<TopicRecord> Registry::FindOrMakeTopic(const Change& change, cons
   // A death between here and "live" leaves files that no topic names, for RemoveOrphanFiles(); one between "live" and
   // the first endpoint leaves a topic without endpoints, for FreeEmptyTopics().
   const Incarnation number = NextIncarnation(tables_.header());
-  if (absl::Status status = MakeDepartedFile(directory_, modes_, number); !status.ok()) return status;
+  if (absl::Status status = MakeDepartedFile(directory_, modes_, number); !status.ok()) {
+    return absl::Status(status.code(),
+                        absl::StrCat("topic ", Quoted(spec.name), ": cannot make its record: ", status.message()));
+  }
   WEIR_CRASH_POINT("registry.topic.after_departed");
   if (absl::Status status = WriteSchema(change, spec.type); !status.ok()) {
     os::RemoveFile(directory_.get(), DepartedFileName(number)).IgnoreError();  // else RemoveOrphanFiles() does it

@@ -125,7 +125,9 @@ TEST_F(BadRootTest, ARootThatCannotBeWrittenIsRefusedAndANodeThatIsThereGoesOn) 
           ASSERT_TRUE(publisher.ok()) << publisher.status();
           ASSERT_EQ(chmod(DomainPath().c_str(), 0500), 0);
           EXPECT_TRUE(Says(node.CreatePublisher<Small>("u").status(), StatusCode::kPermissionDenied,
-                           {"publisher of \"u\"", "cannot create 'pool.", "Permission denied"}));
+                           {"topic \"u\": cannot make its record", "Permission denied"}));
+          EXPECT_TRUE(Says(node.CreatePublisher<Small>("t").status(), StatusCode::kPermissionDenied,
+                           {"publisher of \"t\"", "cannot create 'pool.", "Permission denied"}));
           EXPECT_TRUE(Says(node.CreateSubscriber<Small>("t").status(), StatusCode::kPermissionDenied,
                            {"subscriber of \"t\"", "cannot create 'queue.", "Permission denied"}));
           EXPECT_TRUE(publisher->Loan().ok());

@@ -102,10 +102,10 @@ TEST_F(BorrowTableTest, AnEntryThatAnotherThreadClearedComesWithWhatThatThreadDi
   dropper.join();
 }
 
-TEST(BorrowTableLayoutTest, TheFileHoldsItsEntriesBehindTheCounters) {
-  EXPECT_EQ(TableFileBytes(0), 2 * kPageBytes);
-  EXPECT_EQ(TableFileBytes(1), 2 * kPageBytes + 4);
-  EXPECT_EQ(TableFileBytes(kBorrowEntriesMax), 2 * kPageBytes + uint64_t{4} * kBorrowEntriesMax);
+TEST(BorrowTableLayoutTest, TheFileHoldsItsEntriesBehindTheCountersAndTheHistogram) {
+  EXPECT_EQ(TableFileBytes(0), 3 * kPageBytes);
+  EXPECT_EQ(TableFileBytes(1), 3 * kPageBytes + 4);
+  EXPECT_EQ(TableFileBytes(kBorrowEntriesMax), 3 * kPageBytes + uint64_t{4} * kBorrowEntriesMax);
 }
 
 }  // namespace

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "weir/internal/export.h"
 #include "weir/internal/raw.h"
 #include "weir/message.h"
 
@@ -33,7 +34,7 @@ namespace internal {
 //
 // Not MallocMessageBuilder over the slot: that one wipes the memory when it is destroyed, which would be after
 // publishing.
-class SlotMessageBuilder final : public ::capnp::MessageBuilder {
+class WEIR_EXPORT SlotMessageBuilder final : public ::capnp::MessageBuilder {
  public:
   explicit SlotMessageBuilder(LoanState& loan) : loan_(loan) {}
   SlotMessageBuilder(const SlotMessageBuilder&) = delete;
@@ -57,7 +58,7 @@ class SlotMessageBuilder final : public ::capnp::MessageBuilder {
 };
 
 // Readers of one message: the segments, and the reader over them.
-class SlotMessageReader {
+class WEIR_EXPORT SlotMessageReader {
  public:
   explicit SlotMessageReader(const SampleState& sample);
   ::capnp::MessageReader& reader() { return reader_; }
@@ -73,8 +74,8 @@ class SlotMessageReader {
 };
 static_assert(sizeof(SlotMessageBuilder) <= kCompanionBytes && sizeof(SlotMessageReader) <= kCompanionBytes);
 
-MessageType CapnpType(::capnp::StructSchema schema);
-absl::Status ValidateCapnp(const SampleState& sample, ::capnp::StructSchema schema);
+WEIR_EXPORT MessageType CapnpType(::capnp::StructSchema schema);
+WEIR_EXPORT absl::Status ValidateCapnp(const SampleState& sample, ::capnp::StructSchema schema);
 
 }  // namespace internal
 

@@ -47,6 +47,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "weir/internal/export.h"
 #include "weir/internal/raw.h"
 #include "weir/sample.h"
 #include "weir/subscriber.h"
@@ -63,17 +64,17 @@ class LoopCore;
 class SpawnedTask;  // what was spawned, with all that it awaits: a chain of coroutines whose innermost runs or waits
 
 // What a coroutine does at a co_await; `waiting` is the coroutine.
-bool TakeNow(SpawnedTask& task, SubscriberCore& subscriber);  // false: it must wait
-void AwaitMessage(SpawnedTask& task, SubscriberCore& subscriber, absl::Duration timeout,
-                  std::coroutine_handle<> waiting);
-RawTaken TakeResult(SpawnedTask& task);
-void AwaitTime(SpawnedTask& task, absl::Duration duration, std::coroutine_handle<> waiting);
-void AwaitReadable(SpawnedTask& task, int fd, std::coroutine_handle<> waiting);
-absl::Status WaitResult(SpawnedTask& task);
+WEIR_EXPORT bool TakeNow(SpawnedTask& task, SubscriberCore& subscriber);  // false: it must wait
+WEIR_EXPORT void AwaitMessage(SpawnedTask& task, SubscriberCore& subscriber, absl::Duration timeout,
+                              std::coroutine_handle<> waiting);
+WEIR_EXPORT RawTaken TakeResult(SpawnedTask& task);
+WEIR_EXPORT void AwaitTime(SpawnedTask& task, absl::Duration duration, std::coroutine_handle<> waiting);
+WEIR_EXPORT void AwaitReadable(SpawnedTask& task, int fd, std::coroutine_handle<> waiting);
+WEIR_EXPORT absl::Status WaitResult(SpawnedTask& task);
 // Lets another coroutine of the chain run, after the one that calls it has suspended. Not by symmetric transfer: g++
 // makes that a jump with -O2 and better only, and a loop over awaited tasks would fill the stack.
-void Continue(SpawnedTask& task, std::coroutine_handle<> next) noexcept;
-void End(SpawnedTask& task, std::exception_ptr exception) noexcept;
+WEIR_EXPORT void Continue(SpawnedTask& task, std::coroutine_handle<> next) noexcept;
+WEIR_EXPORT void End(SpawnedTask& task, std::exception_ptr exception) noexcept;
 
 struct SleepRequest {
   absl::Duration duration;
@@ -120,9 +121,9 @@ struct TaskAwaiter {
 };
 
 // See above. Aborts; the caller on the stack is the coroutine.
-[[noreturn]] void CompilerMisplacedTheFrame();
+[[noreturn]] WEIR_EXPORT void CompilerMisplacedTheFrame();
 
-class PromiseBase {
+class WEIR_EXPORT PromiseBase {
  public:
   struct InitialAwaiter {
     bool await_ready() const noexcept { return false; }
@@ -226,7 +227,7 @@ class [[nodiscard]] Task {
   std::coroutine_handle<promise_type> handle_;
 };
 
-class Loop {
+class WEIR_EXPORT Loop {
  public:
   // ResourceExhausted without descriptors.
   static absl::StatusOr<Loop> Create();

@@ -34,6 +34,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "weir/counts.h"
+#include "weir/internal/export.h"
 #include "weir/internal/raw.h"
 #include "weir/latency_histogram.h"
 #include "weir/message.h"
@@ -56,16 +57,16 @@ struct WaitForTopic {
 };
 
 // The type of a topic. NotFound: no such topic; FailedPrecondition in a forked child.
-absl::StatusOr<MessageType> FindTopicType(const Node& node, std::string_view topic, WaitForTopic wait = {});
+WEIR_EXPORT absl::StatusOr<MessageType> FindTopicType(const Node& node, std::string_view topic, WaitForTopic wait = {});
 
 // The type of a Cap'n Proto struct that is known otherwise than by generated code, such as from capnp::SchemaParser;
 // for DynamicPublisher::CreateWithType. FailedPrecondition if it cannot be a topic's type (it has capabilities, is a
 // generic bound to type arguments, or is too large).
-absl::StatusOr<MessageType> DescribeType(::capnp::StructSchema schema);
+WEIR_EXPORT absl::StatusOr<MessageType> DescribeType(::capnp::StructSchema schema);
 
 // A message that was taken. Move-only; any thread, one at a time. What it returns is valid as long as the sample, which
 // keeps its slot and its schema.
-class DynamicSample {
+class WEIR_EXPORT DynamicSample {
  public:
   DynamicSample(DynamicSample&&) noexcept;
   DynamicSample& operator=(DynamicSample&&) noexcept;
@@ -139,7 +140,7 @@ class DynamicTaken {
 };
 
 // As Subscriber<T>.
-class DynamicSubscriber {
+class WEIR_EXPORT DynamicSubscriber {
  public:
   // NotFound: no such topic. DataLoss: the schema in the registry is damaged; FailedPrecondition: it uses what this
   // version of Cap'n Proto does not have, or the topic is of a kind that this version of Weir does not have. Otherwise
@@ -172,7 +173,7 @@ class DynamicSubscriber {
 };
 
 // A slot in which a message is being built. As Loan<T>: belongs to its publisher, same thread.
-class DynamicLoan {
+class WEIR_EXPORT DynamicLoan {
  public:
   DynamicLoan(DynamicLoan&&) noexcept;
   DynamicLoan& operator=(DynamicLoan&&) noexcept;
@@ -208,7 +209,7 @@ class DynamicLoan {
 };
 
 // As Publisher<T>.
-class DynamicPublisher {
+class WEIR_EXPORT DynamicPublisher {
  public:
   // Errors: as DynamicSubscriber::Create, and those of Node::CreatePublisher.
   static absl::StatusOr<DynamicPublisher> Create(Node& node, std::string_view topic,

@@ -26,6 +26,7 @@
 
 #include "absl/status/statusor.h"
 #include "weir/counts.h"
+#include "weir/internal/export.h"
 #include "weir/latency_histogram.h"
 #include "weir/message.h"
 #include "weir/options.h"
@@ -172,7 +173,7 @@ struct InspectorOptions {
   std::string root = {};  // as NodeOptions::root
 };
 
-class Inspector {
+class WEIR_EXPORT Inspector {
  public:
   // NotFound: there is no such domain at this moment; nobody is in it. PermissionDenied or FailedPrecondition: the
   // directory's owner or mode, or another layout number. DataLoss: its registry is damaged.
@@ -198,7 +199,7 @@ class Inspector {
 
 // The names of the domains under a root (as NodeOptions::root), sorted. NotFound if there is no such root, as is the
 // case for the default one while no node is there. Otherwise as Inspector::Open. Looks at nothing but names and rights.
-absl::StatusOr<std::vector<std::string>> ListDomains(std::string_view root = {});
+WEIR_EXPORT absl::StatusOr<std::vector<std::string>> ListDomains(std::string_view root = {});
 
 }  // namespace weir
 

@@ -18,9 +18,11 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "weir/internal/export.h"
+
 namespace weir {
 
-struct LatencyHistogram {
+struct WEIR_EXPORT LatencyHistogram {
   static constexpr size_t kBucketCount = 266;
   static constexpr uint64_t kLowestNs = 10;
   static constexpr uint64_t kHighestNs = 100'000'000'000;

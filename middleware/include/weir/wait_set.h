@@ -30,6 +30,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "weir/internal/export.h"
 #include "weir/internal/raw.h"
 #include "weir/subscriber.h"
 
@@ -38,7 +39,7 @@ namespace internal {
 class LoopCore;
 }
 
-class WaitSet {
+class WEIR_EXPORT WaitSet {
  public:
   enum class Kind : uint8_t {
     kMessage,      // the subscriber has a message

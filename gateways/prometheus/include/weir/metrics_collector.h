@@ -29,6 +29,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "weir/internal/export.h"
 
 namespace weir {
 
@@ -48,7 +49,7 @@ struct MetricsOptions {
   uint32_t nodes_max = 256;       // per domain
 };
 
-class MetricsCollector : public prometheus::Collectable {
+class WEIR_EXPORT MetricsCollector : public prometheus::Collectable {
  public:
   // InvalidArgument: an option. A domain that is not there, or cannot be read, is no error: that is a metric.
   static absl::StatusOr<std::shared_ptr<MetricsCollector>> Create(const MetricsOptions& options = {});

@@ -17,6 +17,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "weir/counts.h"
+#include "weir/internal/export.h"
 #include "weir/latency_histogram.h"
 #include "weir/message.h"
 #include "weir/options.h"
@@ -74,7 +75,7 @@ struct LoanState {
 // A further segment of a message under construction, or of one that is read.
 using Segment = std::span<const std::byte>;
 
-class RawLoan {
+class WEIR_EXPORT RawLoan {
  public:
   RawLoan() = default;
   explicit RawLoan(LoanState* state) : state_(state) {}
@@ -112,14 +113,14 @@ class RawLoan {
 inline constexpr uint64_t kBlobBytesMax = (uint64_t{1} << 29) - 1;
 // A further slot for the message of `loan`, at least `bytes` long; the loan holds it. Zeroed if `zeroed`.
 // ResourceExhausted as for Loan.
-absl::StatusOr<std::span<std::byte>> AddSlot(LoanState& loan, uint64_t bytes, bool zeroed);
+WEIR_EXPORT absl::StatusOr<std::span<std::byte>> AddSlot(LoanState& loan, uint64_t bytes, bool zeroed);
 // Names the segments of the finished message, in order. Each lies in a slot of the loan, or anywhere else: then it is
 // copied into a new slot. The first must be the loan's own body.
-absl::Status SetSegments(LoanState& loan, std::span<const Segment> segments);
+WEIR_EXPORT absl::Status SetSegments(LoanState& loan, std::span<const Segment> segments);
 // False in a forked child of the process that made the loan.
-bool InOwner(const LoanState& loan);
+WEIR_EXPORT bool InOwner(const LoanState& loan);
 // True if `bytes` lies in a slot that AddSlot gave to this loan.
-bool OwnsBytes(const LoanState& loan, std::span<const std::byte> bytes);
+WEIR_EXPORT bool OwnsBytes(const LoanState& loan, std::span<const std::byte> bytes);
 
 // A slot that is being read.
 struct SampleState {
@@ -134,7 +135,7 @@ struct SampleState {
   Companion companion;
 };
 
-class RawSample {
+class WEIR_EXPORT RawSample {
  public:
   RawSample() = default;
   explicit RawSample(SampleState* state) : state_(state) {}
@@ -164,10 +165,11 @@ struct RawTaken {
   Outcome why = Outcome::kEmpty;
 };
 
-LoanState* TakeLoan(PublisherCore& core, uint64_t body_bytes);
-absl::StatusOr<Published> PublishLoan(PublisherCore& core, LoanState* loan);  // ends the loan, also if it fails
+WEIR_EXPORT LoanState* TakeLoan(PublisherCore& core, uint64_t body_bytes);
+WEIR_EXPORT absl::StatusOr<Published> PublishLoan(PublisherCore& core,
+                                                  LoanState* loan);  // ends the loan, also if it fails
 
-class RawPublisher {
+class WEIR_EXPORT RawPublisher {
  public:
   RawPublisher() = default;
   explicit RawPublisher(PublisherCore* core) : core_(core) {}
@@ -194,7 +196,7 @@ class RawPublisher {
   PublisherCore* core_ = nullptr;
 };
 
-class RawSubscriber {
+class WEIR_EXPORT RawSubscriber {
  public:
   RawSubscriber() = default;
   explicit RawSubscriber(SubscriberCore* core) : core_(core) {}
@@ -225,13 +227,14 @@ class RawSubscriber {
   SubscriberCore* core_ = nullptr;
 };
 
-absl::StatusOr<std::shared_ptr<NodeCore>> CreateNode(const NodeOptions& options);
-absl::StatusOr<RawPublisher> CreatePublisher(const std::shared_ptr<NodeCore>& node, std::string_view topic,
-                                             const MessageType& type, const PublisherOptions& options);
-absl::StatusOr<RawSubscriber> CreateSubscriber(const std::shared_ptr<NodeCore>& node, std::string_view topic,
-                                               const MessageType& type, const SubscriberOptions& options);
-std::string_view NodeName(const NodeCore& node);
-std::string_view DomainName(const NodeCore& node);
+WEIR_EXPORT absl::StatusOr<std::shared_ptr<NodeCore>> CreateNode(const NodeOptions& options);
+WEIR_EXPORT absl::StatusOr<RawPublisher> CreatePublisher(const std::shared_ptr<NodeCore>& node, std::string_view topic,
+                                                         const MessageType& type, const PublisherOptions& options);
+WEIR_EXPORT absl::StatusOr<RawSubscriber> CreateSubscriber(const std::shared_ptr<NodeCore>& node,
+                                                           std::string_view topic, const MessageType& type,
+                                                           const SubscriberOptions& options);
+WEIR_EXPORT std::string_view NodeName(const NodeCore& node);
+WEIR_EXPORT std::string_view DomainName(const NodeCore& node);
 
 }  // namespace weir::internal
 

@@ -30,6 +30,7 @@ void AddPub(CLI::App& app, Run& run);
 void AddHz(CLI::App& app, Run& run);
 void AddBw(CLI::App& app, Run& run);
 void AddLatency(CLI::App& app, Run& run);
+void AddTop(CLI::App& app, Run& run);
 void AddDoctor(CLI::App& app, Run& run);
 void AddCompletion(CLI::App& app, Run& run);
 void AddExporter(CLI::App& app, Run& run);  // in builds with WEIR_BUILD_METRICS

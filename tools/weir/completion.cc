@@ -12,7 +12,7 @@ namespace {
 constexpr char kBash[] = R"bash(# bash completion for weir:  source <(weir completion bash)
 _weir() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
-  local commands="ls info graph echo pub hz bw latency doctor exporter completion"
+  local commands="ls info graph echo pub hz bw latency top doctor exporter completion"
   local command="" topic="" place=() word i
   for ((i = 1; i < COMP_CWORD; ++i)); do
     word=${COMP_WORDS[i]}

@@ -7,7 +7,7 @@
 namespace weir::tool {
 
 enum ExitCode : int {
-  kOk = 0,            // done; also when Ctrl-C ended what has no end of its own (echo, hz, bw, latency)
+  kOk = 0,            // done; also when Ctrl-C ended what has no end of its own (echo, hz, bw, latency, top)
   kError = 1,         // doctor: there are findings
   kUsage = 2,         // the command line
   kNotFound = 3,      // no such domain, topic, field or type

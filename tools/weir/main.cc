@@ -42,7 +42,7 @@ int Main(int argc, char** argv) {
       ->type_name("DIR");
   Run run;
   for (const auto add :
-       {AddLs, AddInfo, AddGraph, AddEcho, AddPub, AddHz, AddBw, AddLatency, AddDoctor, AddCompletion}) {
+       {AddLs, AddInfo, AddGraph, AddEcho, AddPub, AddHz, AddBw, AddLatency, AddTop, AddDoctor, AddCompletion}) {
     add(app, run);
   }
 #if WEIR_HAS_METRICS

@@ -3,17 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "tools/weir/text_width.h"
+
 namespace weir::tool {
-namespace {
-
-// Columns of a terminal, taking each character for one wide; in UTF-8 those are the bytes that begin one.
-size_t Width(const std::string& text) {
-  return static_cast<size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
-}
-
-}  // namespace
-
 void Table::Add(std::vector<Cell> cells) {
   for (Cell& cell : cells) cell.text = Printable(cell.text);
   cells.resize(columns_.size());
@@ -22,16 +14,16 @@ void Table::Add(std::vector<Cell> cells) {
 
 void Table::Print() const {
   std::vector<size_t> widths;
-  for (const Column& column : columns_) widths.push_back(Width(column.title));
+  for (const Column& column : columns_) widths.push_back(WidthOf(column.title));
   for (const auto& row : rows_) {
-    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], Width(row[i].text));
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], WidthOf(row[i].text));
   }
   const auto line = [&](const auto& text_of, const auto& style_of) {
     std::string out = " ";
     size_t owed = 0;  // spaces, so that none stand at the end of a line
     for (size_t i = 0; i < columns_.size(); ++i) {
       const std::string& text = text_of(i);
-      const size_t pad = widths[i] - Width(text);
+      const size_t pad = widths[i] - WidthOf(text);
       owed += i == 0 ? 1 : 2;
       if (columns_[i].align == Align::kRight) owed += pad;
       if (!text.empty()) {

@@ -535,7 +535,7 @@ TEST_F(WeirTopTest, GivesTheTerminalBackWhenASignalEndsIt) {
 
 TEST_F(WeirTopTest, ShowsDeadEndpointsUntilTheyAreCleanedUpAfter) {
   StartProcesses();
-  Terminal terminal(root_.path(), "--sort name --interval 0.2", 110, 10);
+  Terminal terminal(root_.path(), "--sort topic --interval 0.2", 110, 10);
   terminal.WaitForText("\nimu");
   subscriber_->Kill();
   EXPECT_EQ(subscriber_->Wait(), ChildEnd::KilledBy(SIGKILL));

@@ -10,7 +10,7 @@
 namespace weir::tool {
 namespace {
 
-constexpr TopColumnInfo kColumns[] = {{TopColumn::kName, "name", "TOPIC", 12},
+constexpr TopColumnInfo kColumns[] = {{TopColumn::kName, "topic", "TOPIC", 12},
                                       {TopColumn::kRate, "rate", "RATE", 8},
                                       {TopColumn::kBytes, "bytes", "BYTES/S", 10},
                                       {TopColumn::kP50, "p50", "P50", 7},

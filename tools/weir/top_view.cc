@@ -137,7 +137,7 @@ struct TopView::Screen {
 absl::StatusOr<std::unique_ptr<TopView>> TopView::Create() {
   if (isatty(STDOUT_FILENO) != 1 || isatty(STDIN_FILENO) != 1) {
     return absl::FailedPreconditionError(
-        "weir top draws on a terminal and reads its keys, and this is none; "
+        "top needs a terminal to draw on and to read keys from; "
         "--once prints a table instead");
   }
   std::setlocale(LC_CTYPE, "");  // for names in UTF-8

@@ -2,6 +2,7 @@
 // weir hz, bw and latency: what they say of a stream whose numbers are known.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <weir/inspect.h>
 #include <weir/weir.h>
 
 #include <chrono>
@@ -157,6 +158,34 @@ TEST_F(WeirMeterTest, LatencySaysSoWhenThePublisherDoesNotStamp) {
   ToolProcess latency(root_.path(), {"latency", "blocks", "--for", "0.3"});
   PublishTo(latency, *publisher);
   EXPECT_THAT(latency.Finish().out, HasSubstr("does not stamp"));
+}
+
+TEST_F(WeirMeterTest, LatencyOfAllIsWhatEachSubscriberMeasuredAndSubscribesToNothing) {
+  auto publisher = node_->CreatePublisher<Block>("blocks");
+  auto slow = node_->CreateSubscriber<Block>("blocks");
+  auto idle = node_->CreateSubscriber<Block>("blocks");
+  ASSERT_TRUE(publisher.ok() && slow.ok() && idle.ok());
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(publisher->Publish(*publisher->Loan()).ok());
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    EXPECT_TRUE(slow->Take());
+  }
+  const ToolRun run = RunTool(root_.path(), {"latency", "blocks", "--all", "--json"});
+  EXPECT_EQ(run.code, 0) << run.err;
+  const std::vector<Json> lines = JsonLines(run.out);
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_EQ(lines[0]["measured"], 3);
+  EXPECT_GT(lines[0]["p50_ns"], 18'000'000) << "they waited in the queue for 20 ms";
+  EXPECT_LE(lines[0]["p50_ns"], lines[0]["max_ns"]);
+  EXPECT_EQ(lines[1]["measured"], 0);
+  EXPECT_FALSE(lines[1].contains("p50_ns"));
+  EXPECT_THAT(RunTool(root_.path(), {"latency", "blocks", "--all"}).out, testing::StartsWith("  NODE "));
+  // Nobody takes anything meanwhile.
+  EXPECT_EQ(RunTool(root_.path(), {"latency", "blocks", "--all", "--for", "0.1"}).code, 4);
+  EXPECT_EQ(RunTool(root_.path(), {"latency", "blocks", "--all", "--spin"}).code, 2);
+  const auto domain = Inspector::Open({.root = root_.path()})->Look();
+  ASSERT_TRUE(domain.ok());
+  EXPECT_EQ(domain->topics.at(0).total.subscribers, 2u) << "of all that ever were";
 }
 
 TEST_F(WeirMeterTest, CtrlCShowsASummary) {

@@ -1,17 +1,21 @@
-// weir latency: how old messages are when this very tool takes them.
+// weir latency: how old messages are when this very tool takes them, or (--all) when the topic's subscribers do.
 #include <algorithm>
 #include <bit>
 #include <map>
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "tools/demo_program/histogram.h"
 #include "tools/weir/commands.h"
+#include "tools/weir/domain.h"
 #include "tools/weir/meter.h"
 #include "tools/weir/output.h"
+#include "tools/weir/stop.h"
+#include "tools/weir/table.h"
 #include "tools/weir/units.h"
 
 namespace weir::tool {
@@ -99,19 +103,78 @@ class LatencyMeter : public Meter {
   std::map<int, uint64_t> bars_;  // by the number of bits of the nanoseconds
 };
 
+// What the topic's own subscribers measured, as it lies with them: since they began, or within --for.
+absl::StatusOr<ExitCode> RunAll(const Globals& globals, const MeterOptions& options) {
+  const auto domain = LookAtDomain(globals);
+  if (!domain.ok()) return domain.status();
+  const auto topic = FindTopic(*domain, options.topic);
+  if (!topic.ok()) return topic.status();
+  auto later = domain;
+  if (options.for_s > 0) {
+    SleepUnlessStopped(absl::Seconds(options.for_s));  // Ctrl-C shows what there is until then
+    later = LookAtDomain(globals);
+    if (!later.ok()) return later.status();
+  }
+
+  std::vector<Table::Column> columns = {{"NODE"}, {"PID", Align::kRight}, {"MEASURED", Align::kRight}};
+  for (const auto& [fraction, name] : kPercentiles) columns.push_back({name, Align::kRight});
+  columns.push_back({"max", Align::kRight});
+  Table table(std::move(columns));
+  uint64_t measured = 0;
+  for (const SubscriberInfo& subscriber : later->subscribers) {
+    if (subscriber.topic_id != topic->id) continue;
+    LatencyHistogram latency = subscriber.latency;
+    if (options.for_s > 0) {
+      const auto before = std::find_if(domain->subscribers.begin(), domain->subscribers.end(),
+                                       [&](const SubscriberInfo& info) { return info.id == subscriber.id; });
+      if (before != domain->subscribers.end() && subscriber.readable) latency -= before->latency;
+    }
+    const uint64_t count = latency.count();
+    measured += count;
+    Json json = {{"node", subscriber.node}, {"pid", subscriber.pid}, {"measured", count}};
+    std::vector<Table::Cell> cells = {
+        {subscriber.node, Style::kBold}, {std::to_string(subscriber.pid)}, {Count(count)}};
+    const auto add = [&](const char* name, double fraction) {
+      const double ns = latency.Quantile(fraction);
+      cells.push_back({count > 0 ? DurationNs(ns) : "-"});
+      if (count > 0) json[absl::StrCat(name, "_ns")] = ns;
+    };
+    for (const auto& [fraction, name] : kPercentiles) add(name, fraction);
+    add("max", 1);
+    table.Add(std::move(cells));
+    if (options.json) PrintJson(json, false);
+  }
+  if (!options.json) {
+    if (table.empty()) {
+      Out().Line("nobody subscribes");
+    } else {
+      table.Print();
+    }
+  }
+  return options.for_s > 0 && measured == 0 && !StopAsked() ? kTimedOut : kOk;
+}
+
 }  // namespace
 
 void AddLatency(CLI::App& app, Run& run) {
   auto options = std::make_shared<MeterOptions>();
   CLI::App* command = app.add_subcommand("latency", "Measures how old messages are when this tool takes them");
   AddMeterOptions(*command, *options);
+  auto all = std::make_shared<bool>(false);
+  command
+      ->add_flag("--all", *all,
+                 "What the topic's subscribers measured themselves, since they began or within --for, off by 5.9 % at "
+                 "most; subscribes to nothing")
+      ->excludes("--every")
+      ->excludes("--spin");
   command->footer(
       "\nFrom the publisher's stamp to the take of this tool's own subscriber, which says how fast the way is, not "
       "how\n"
-      "long other subscribers leave their messages waiting. Being woken from sleep is part of it, but with --spin.\n"
-      "Ctrl-C shows a summary.");
-  command->callback([&run, options] {
-    run = [options](const Globals& globals) {
+      "long other subscribers leave their messages waiting; that is --all. Being woken from sleep is part of it, but\n"
+      "with --spin. Ctrl-C shows a summary.");
+  command->callback([&run, options, all] {
+    run = [options, all](const Globals& globals) {
+      if (*all) return RunAll(globals, *options);
       LatencyMeter meter;
       return RunMeter(globals, "latency", *options, meter);
     };

@@ -36,6 +36,9 @@ using test::Small;
 using Random = std::mt19937_64;
 
 int Rounds(int usual) {
+#ifdef __SANITIZE_ADDRESS__
+  usual /= 8;  // so much slower is each
+#endif
   const char* text = std::getenv("WEIR_TEST_ROUNDS");
   return text != nullptr ? std::atoi(text) : usual;
 }

@@ -1,5 +1,7 @@
 // The domain's directory, or the root, deleted, emptied or replaced underneath those who use it: what is connected goes
 // on, new things are refused with the reason, and a new node starts afresh.
+//
+// weir-test: not-under=tsan
 #include <sys/stat.h>
 #include <unistd.h>
 #include <weir/capnp.h>

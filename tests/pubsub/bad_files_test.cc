@@ -1,5 +1,7 @@
 // Files of a domain that are not what they should be, met by whoever opens them: empty, cut off, random, of another
 // layout number, of another file's identity, of another owner, a link, a directory, a FIFO, gone.
+//
+// weir-test: not-under=tsan
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>

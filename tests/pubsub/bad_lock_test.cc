@@ -1,4 +1,6 @@
 // Somebody holds the registry's lock and does not go on: a debugger, or a process that was stopped.
+//
+// weir-test: not-under=tsan
 #include <weir/inspect.h>
 
 #include <chrono>

@@ -1,4 +1,6 @@
 // Names that nobody should use, in every call that takes one.
+//
+// weir-test: not-under=tsan
 #include <weir/dynamic.h>
 #include <weir/inspect.h>
 

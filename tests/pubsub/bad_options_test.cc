@@ -1,4 +1,6 @@
 // Options out of range, options that contradict each other, and two sides that disagree.
+//
+// weir-test: not-under=tsan
 #include <weir/dynamic.h>
 
 #include <cstdint>

@@ -1,4 +1,6 @@
 // fork, exec and exit with Weir objects alive. (tests/pubsub/fork_test.cc has what a forked child may and may not do.)
+//
+// weir-test: not-under=tsan
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>

@@ -1,5 +1,7 @@
 // Refs in a queue that lead nowhere, and slots that do not say what they should: a peer whose memory went wrong, but
 // whose queue is one. Each is an invalid message with its reason, and the next message is taken as if nothing had been.
+//
+// weir-test: not-under=tsan
 #include <fcntl.h>
 #include <unistd.h>
 #include <weir/capnp.h>

@@ -1,4 +1,6 @@
 // A root that is missing, relative, a file, a link, read-only or somebody else's.
+//
+// weir-test: not-under=tsan
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>

@@ -1,4 +1,6 @@
 // Two types on one topic, and descriptions of types that cannot be.
+//
+// weir-test: not-under=tsan
 #include <weir/capnp.h>
 #include <weir/dynamic.h>
 #include <weir/messages/imu.capnp.h>

@@ -1,4 +1,6 @@
 // weir latency: how old messages are when this very tool takes them, or (--all) when the topic's subscribers do.
+#include <weir/latency_histogram.h>
+
 #include <algorithm>
 #include <bit>
 #include <map>
@@ -9,7 +11,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "tools/demo_program/histogram.h"
 #include "tools/weir/commands.h"
 #include "tools/weir/domain.h"
 #include "tools/weir/meter.h"
@@ -22,6 +23,18 @@ namespace weir::tool {
 namespace {
 
 constexpr std::pair<double, const char*> kPercentiles[] = {{0.5, "p50"}, {0.9, "p90"}, {0.99, "p99"}, {0.999, "p99.9"}};
+
+// With the longest, which a bucket knows only nearly.
+struct Latencies {
+  LatencyHistogram histogram;
+  uint64_t max_ns = 0;
+
+  void Add(uint64_t ns) {
+    histogram.Add(ns);
+    max_ns = std::max(max_ns, ns);
+  }
+  double Quantile(double fraction) const { return std::min(histogram.Quantile(fraction), static_cast<double>(max_ns)); }
+};
 
 class LatencyMeter : public Meter {
  public:
@@ -62,20 +75,22 @@ class LatencyMeter : public Meter {
   uint64_t messages() const override { return messages_; }
 
  private:
-  static std::string Text(const demo::Histogram& histogram) {
-    if (histogram.count() == 0) return "the publisher does not stamp its messages (Metrics::kOff)";
+  static std::string Text(const Latencies& latencies) {
+    if (latencies.histogram.count() == 0) return "the publisher does not stamp its messages (Metrics::kOff)";
     std::string text;
     for (const auto& [fraction, name] : kPercentiles) {
-      absl::StrAppendFormat(&text, "%s %8s   ", name, DurationNs(static_cast<double>(histogram.Percentile(fraction))));
+      absl::StrAppendFormat(&text, "%s %8s   ", name, DurationNs(latencies.Quantile(fraction)));
     }
-    absl::StrAppendFormat(&text, "max %8s", DurationNs(static_cast<double>(histogram.max_ns())));
+    absl::StrAppendFormat(&text, "max %8s", DurationNs(static_cast<double>(latencies.max_ns)));
     return text;
   }
-  static Json ToJson(const demo::Histogram& histogram) {
-    Json json = {{"measured", histogram.count()}};
-    if (histogram.count() == 0) return json;
-    for (const auto& [fraction, name] : kPercentiles) json[absl::StrCat(name, "_ns")] = histogram.Percentile(fraction);
-    json["max_ns"] = histogram.max_ns();
+  static Json ToJson(const Latencies& latencies) {
+    Json json = {{"measured", latencies.histogram.count()}};
+    if (latencies.histogram.count() == 0) return json;
+    for (const auto& [fraction, name] : kPercentiles) {
+      json[absl::StrCat(name, "_ns")] = static_cast<uint64_t>(latencies.Quantile(fraction));
+    }
+    json["max_ns"] = latencies.max_ns;
     return json;
   }
 
@@ -99,7 +114,7 @@ class LatencyMeter : public Meter {
 
   uint64_t messages_ = 0;
   uint64_t missed_ = 0;
-  demo::Histogram now_, all_;
+  Latencies now_, all_;
   std::map<int, uint64_t> bars_;  // by the number of bits of the nanoseconds
 };
 

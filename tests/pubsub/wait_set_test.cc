@@ -144,9 +144,15 @@ TEST_F(WaitSetTest, APublisherGoesOnWhenTheOwnerOfADescriptorIsKilled) {
     ASSERT_TRUE(subscriber.fd().ok());
     parent.Send(uint32_t{1});
     parent.Receive<uint32_t>();
+    while (subscriber.Take()) {
+    }
+    parent.Send(uint32_t{2});  // armed again, so that the next publish writes
+    parent.Receive<uint32_t>();
   });
   ASSERT_TRUE(child.channel().Receive<uint32_t>());
   Publish(publisher, 1);
+  child.channel().Send(uint32_t{1});
+  ASSERT_TRUE(child.channel().Receive<uint32_t>());
   child.Kill();
   child.Wait();
   for (uint64_t i = 2; i < 50; ++i) Publish(publisher, i);

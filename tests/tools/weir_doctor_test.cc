@@ -193,6 +193,7 @@ TEST_F(WeirDoctorTest, FindsDomainsOfAnotherLayoutAndWrongRights) {
                                std::filesystem::perm_options::add);
   EXPECT_THAT(RunTool(root_.path(), {"doctor"}).out, HasSubstr("lab"));
   EXPECT_EQ(RunTool(root_.path(), {"doctor"}).code, 1);
+  EXPECT_THAT(Checks(), Contains("rights"));
   std::filesystem::permissions(root_.path() + "/lab", std::filesystem::perms::others_write,
                                std::filesystem::perm_options::remove);
   {

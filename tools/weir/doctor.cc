@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "tools/weir/checks.h"
 #include "tools/weir/commands.h"
@@ -35,7 +36,7 @@ Finding CannotLook(const std::string& domain, const absl::Status& status) {
   if (absl::IsDataLoss(status)) {
     finding.why = "nobody can join this domain";
     finding.remedy = "stop its programs and remove the directory";
-  } else if (absl::IsPermissionDenied(status)) {
+  } else if (absl::IsPermissionDenied(status) || !absl::StrContains(status.message(), "layout number")) {
     finding.check = "rights";
     finding.why = "Weir does not use directories that others own or can change; nobody can join";
     finding.remedy = "its owner runs this, or makes it 0700 (2770 for a group)";

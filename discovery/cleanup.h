@@ -6,7 +6,8 @@
 // state that the next run carries on from. There is no log. Per thing, from left to right:
 //
 //   subscriber of a dead node, or retired:   queue closed -> counted -> files removed -> entry free -> generation
-//   raised publisher of a dead node:                retired, generation raised -> (blocked publishers counted anew)
+//                                            raised
+//   publisher of a dead node:                retired, generation raised -> (blocked publishers counted anew)
 //   retired publisher, once no ref names it: counted -> pool removed -> its incarnation in the topic 0 -> entry free ->
 //                                            raised
 //   dead node, after all its endpoints:      entry free

@@ -1,6 +1,7 @@
 #include "gateways/prometheus/ledger.h"
 
 #include <algorithm>
+#include <set>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -104,6 +105,10 @@ void DomainLedger::Update(DomainSnapshot domain, uint64_t now_ns) {
   for (const EndpointInfo& subscriber : domain.subscribers) standing.insert(subscriber.id);
   std::erase_if(ended_, [&standing](uint64_t id) { return !standing.contains(id); });
 
+  // Ids grow within one registry only; each begins at a random number.
+  if (domain.created_ns != 0 && std::exchange(created_ns_, domain.created_ns) != domain.created_ns) {
+    for (auto& [name, series] : topics_) series.info.id = 0;
+  }
   UpdateTopics(domain.topics, now_ns);
   UpdateMembers(domain.nodes, now_ns, nodes_, limits_.nodes_max, omitted_.nodes);
   UpdateMembers(domain.publishers, now_ns, publishers_, limits_.endpoints_max - subscribers_.size(),
@@ -114,7 +119,11 @@ void DomainLedger::Update(DomainSnapshot domain, uint64_t now_ns) {
 
 void DomainLedger::UpdateTopics(std::vector<TopicInfo>& infos, uint64_t now_ns) {
   for (auto& [name, series] : topics_) series.info.publishers = series.info.subscribers = 0;
-  std::erase_if(topics_, [&](const auto& topic) { return now_ns - topic.second.seen_ns > limits_.stay_ns; });
+  std::set<std::string> there;  // seldom looks are no reason to forget these
+  for (const TopicInfo& info : infos) there.insert(LabelText(info.name));
+  std::erase_if(topics_, [&](const auto& topic) {
+    return !there.contains(topic.first) && now_ns - topic.second.seen_ns > limits_.stay_ns;
+  });
   std::sort(infos.begin(), infos.end(), [](const TopicInfo& a, const TopicInfo& b) { return a.id < b.id; });
   for (TopicInfo& info : infos) {
     const std::string name = LabelText(info.name);

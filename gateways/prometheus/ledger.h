@@ -79,6 +79,7 @@ class DomainLedger {
   std::map<uint64_t, MemberSeries<NodeInfo>> nodes_;
   std::set<uint64_t> ended_;  // dead for so long that their series have ended, although their entries still stand
   Omitted omitted_;
+  uint64_t created_ns_ = 0;  // of the registry that was seen last
   uint64_t nodes_alive_ = 0, nodes_dead_ = 0, unreadable_ = 0;
   std::string path_;
 };

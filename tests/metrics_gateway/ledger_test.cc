@@ -67,6 +67,21 @@ TEST_F(LedgerTest, ATopicsCountersGoOnWhereItsLastIncarnationEnded) {
   EXPECT_EQ(ledger_.topics().at("t").counts.latency.count(), 3u);
 }
 
+TEST_F(LedgerTest, ATopicsCountersGoOnInANewRegistryWhoseIdsAreLower) {
+  ledger_.Update({.created_ns = 1, .topics = {Topic(9, "t", 10)}}, 1);
+  ledger_.Update({.created_ns = 2, .topics = {Topic(4, "t", 3)}}, 2);
+  EXPECT_EQ(Published("t"), 13u);
+  ledger_.Update({.created_ns = 2, .topics = {Topic(4, "t", 5)}}, 3);
+  EXPECT_EQ(Published("t"), 15u);
+}
+
+TEST_F(LedgerTest, ATopicThatIsThereIsNotForgottenBetweenSeldomLooks) {
+  constexpr uint64_t kLater = uint64_t{1} << 60;
+  ledger_.Update({.topics = {Topic(1, "t", 10)}}, 1);
+  ledger_.Update({.topics = {Topic(2, "t", 3)}}, kLater);
+  EXPECT_EQ(Published("t"), 13u);
+}
+
 TEST_F(LedgerTest, ATopicsCountersDoNotGoBackWhenAnEndpointCouldNotBeRead) {
   ledger_.Update({.topics = {Topic(1, "t", 10)}}, 1);
   ledger_.Update({.topics = {Topic(1, "t", 7)}}, 2);

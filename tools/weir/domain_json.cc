@@ -58,7 +58,9 @@ Json PublisherJson(const PublisherInfo& publisher) {
   Json json = EndpointJson(publisher, "publisher");
   const PublisherCounts& counts = publisher.counts;
   json["pool_bytes_committed"] = publisher.pool_bytes_committed;
+  json["pool_bytes_in_use"] = counts.pool_bytes_in_use;
   json["pool_bytes_max"] = publisher.pool_bytes_max;
+  json["message_bytes_max"] = counts.message_bytes_max;
   json["history"] = publisher.history;
   json["history_fill"] = publisher.history_fill;
   json["max_loans"] = publisher.max_loans;
